@@ -1,0 +1,10 @@
+"""The worker classes that come with workerhub, found through the entry-point group `workerhub.workers` like anybody's.
+
+`sync` and `threaded` are the public modules. The others are theirs:
+
+* `_reactor` — all I/O of one process: the loop, deadlines, leaving.
+* `_connection` — one client: what it sends, what is written to it, whose turn it is.
+* `_acceptor` — the listening sockets.
+* `_outbox` — what a client hasn't read yet.
+* `_poller` — epoll, or the next best.
+"""
