@@ -1,0 +1,352 @@
+"""Whatever happens, in whatever order: what the supervisor never does.
+
+`HYPOTHESIS_PROFILE=deep` looks much longer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from math import inf
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from support.supervision import policy
+
+from workerhub.supervisor import (
+    AbandonPlan,
+    BoardRead,
+    ChildExited,
+    ChildFailed,
+    ChildId,
+    ChildReady,
+    ChildSpawned,
+    CommitPlan,
+    DeadlineReached,
+    Event,
+    Exit,
+    Leave,
+    LimitReached,
+    LoadPlan,
+    Log,
+    Nudge,
+    PlanLoaded,
+    PlanRejected,
+    PoolPolicy,
+    ReadBoard,
+    Reading,
+    ReloadRequested,
+    Run,
+    RunHook,
+    ScaleRequested,
+    Send,
+    Spawn,
+    SpawnFailed,
+    Started,
+    StopRequested,
+    Supervisor,
+)
+from workerhub.supervisor.pool import Pool, Standing
+
+EXITS = [Exit(code=0), Exit(code=1), Exit(code=64), Exit(code=66), Exit(code=67), Exit(signal=9), Exit(signal=11)]
+DURATIONS = st.sampled_from([0.5, 1.0, 5.0, 30.0, 90.0])
+
+POLICIES = st.builds(
+    policy,
+    name=st.sampled_from(["web", "api"]),
+    size=st.integers(1, 4),
+    surge=st.integers(1, 2),
+    boot_timeout=DURATIONS,
+    request_timeout=st.none() | DURATIONS,
+    kill_timeout=DURATIONS,
+    graceful_timeout=DURATIONS,
+    drain_delay=st.sampled_from([0.0, 5.0]),
+    max_requests=st.none() | st.just(100),
+    restart_intensity=st.integers(0, 5),
+    restart_period=DURATIONS,
+    restart_backoff=DURATIONS,
+    restart_backoff_max=DURATIONS,
+)
+PLANS = st.lists(POLICIES, min_size=1, max_size=2, unique_by=lambda one: one.name)
+
+
+@dataclass
+class Process:
+    """One process of the pretend world."""
+
+    order: Spawn
+    ready: bool = False
+    failed: bool = False
+    told_to_leave: bool = False
+    killed: bool = False
+    runs: tuple[Run, ...] = ()
+
+
+class World(RuleBasedStateMachine):
+    """Processes, an operator, and a clock, all of them free to do what they like."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = 0.0
+        self.processes: dict[ChildId, Process] = {}
+        self.ever: set[ChildId] = set()
+        self.generations: set[int] = set()
+        self.left: int | None = None
+        self.stopping_since: float | None = None
+        self.loading: int | None = None
+        self.refuse_forks = False
+
+    @initialize(plans=PLANS)
+    def start(self, plans: list[PoolPolicy]) -> None:
+        self.supervisor = Supervisor(plans, lambda most: most)
+        self.tell(Started(self.now))
+
+    # --- events and what follows ---
+
+    def tell(self, event: Event) -> None:
+        queue = [event]
+        while queue and self.left is None:
+            current = queue.pop(0)
+            shrinking = isinstance(current, ScaleRequested | PlanLoaded | ChildReady)
+            commands = self.supervisor.handle(current)
+            if isinstance(current, DeadlineReached) and ReadBoard() not in commands:
+                deadline = self.supervisor.next_deadline()
+                assert deadline is None or deadline > current.at, "a deadline that was reached must not stay"
+            for command in commands:
+                assert self.left is None, f"{command} after leaving"
+                queue += self.obey(command, shrinking=shrinking)
+        self.check()
+
+    def obey(self, command: object, *, shrinking: bool) -> Iterable[Event]:
+        match command:
+            case Spawn():
+                return self.spawn(command)
+            case Send(child=child, nudge=nudge):
+                self.nudge(child, nudge, shrinking=shrinking)
+            case ReadBoard():
+                readings = {child: Reading(0, process.runs) for child, process in self.processes.items()}
+                return [BoardRead(self.now, readings)]
+            case LoadPlan(generation=generation):
+                assert self.loading is None, "one reload at a time"
+                assert generation not in self.generations
+                self.generations.add(generation)
+                self.loading = generation
+            case Leave(code=code):
+                assert not [process for process in self.processes.values() if not process.killed]
+                self.left = code
+            case CommitPlan() | AbandonPlan() | Log() | RunHook():
+                pass
+            case _:
+                raise AssertionError(command)
+        return []
+
+    def spawn(self, order: Spawn) -> Iterable[Event]:
+        assert order.child not in self.ever, "a name is never used again"
+        self.ever.add(order.child)
+        self.processes[order.child] = Process(order)
+        pool = self.pool(order.pool)
+        living = [process for process in self.processes.values() if process.order.pool == order.pool]
+        assert len(living) <= pool.size + pool.policy.surge, "draining and killed ones take room, too"
+        if self.refuse_forks:
+            self.refuse_forks = False
+            del self.processes[order.child]
+            return [SpawnFailed(self.now, order.child, "no memory")]
+        return [ChildSpawned(self.now, order.child, 100 + int(order.child))]
+
+    def nudge(self, child: ChildId, nudge: Nudge, *, shrinking: bool) -> None:
+        assert child in self.processes, "who is reaped is not told anything"
+        process = self.processes[child]
+        process.told_to_leave |= nudge in (Nudge.DRAIN, Nudge.FINISH, Nudge.ABORT, Nudge.KILL)
+        process.killed |= nudge is Nudge.KILL
+        if nudge is Nudge.DRAIN and process.ready and not self.stopping and not shrinking:
+            others = [
+                other
+                for other in self.processes.values()
+                if (other.order.pool, other.order.slot) == (process.order.pool, process.order.slot)
+                and other.ready and not other.told_to_leave
+            ]  # fmt: skip
+            candidate = process.order.generation > self.supervisor.generation
+            assert others or candidate, "nobody is retired before somebody else serves in the slot"
+
+    def check(self) -> None:
+        known = {child.id: child for child in self.supervisor.children()}
+        assert set(known) == set(self.processes), "who lives is known, and nobody else"
+        for pool in self.pools():
+            for slot in range(pool.size):
+                booting = [child for child in pool.in_slot(slot) if child.state.name == "BOOTING"]
+                assert len(booting) <= 1
+
+    @property
+    def stopping(self) -> bool:
+        return self.stopping_since is not None or self.supervisor._stop is not None
+
+    def pools(self) -> list[Pool]:
+        return list(self.supervisor._pools)
+
+    def pool(self, name: str) -> Pool:
+        return self.supervisor._pools[name]
+
+    def pick(self, data: st.DataObject, **wanted: bool) -> ChildId | None:
+        names = [
+            child
+            for child, process in self.processes.items()
+            if all(getattr(process, key) is value for key, value in wanted.items())
+        ]
+        return data.draw(st.sampled_from(names)) if names else None
+
+    def running(self) -> bool:
+        return self.left is None and hasattr(self, "supervisor")
+
+    # --- the clock ---
+
+    @precondition(running)
+    @rule(duration=DURATIONS)
+    def time_passes(self, duration: float) -> None:
+        until = self.now + duration
+        while self.left is None and (deadline := self.supervisor.next_deadline()) is not None and deadline <= until:
+            self.now = max(self.now, deadline)
+            self.tell(DeadlineReached(self.now))
+        self.now = until
+
+    @precondition(running)
+    @rule()
+    def deadline_comes(self) -> None:
+        if (deadline := self.supervisor.next_deadline()) is not None:
+            self.now = max(self.now, deadline)
+            self.tell(DeadlineReached(self.now))
+
+    # --- the processes ---
+
+    @precondition(running)
+    @rule(data=st.data())
+    def becomes_ready(self, data: st.DataObject) -> None:
+        if (child := self.pick(data, ready=False, failed=False, killed=False)) is not None:
+            self.processes[child].ready = True
+            self.tell(ChildReady(self.now, child))
+
+    @precondition(running)
+    @rule()
+    def all_become_ready(self) -> None:
+        for child, process in list(self.processes.items()):
+            if not (process.ready or process.failed or process.killed) and self.left is None:
+                process.ready = True
+                self.tell(ChildReady(self.now, child))
+
+    @precondition(running)
+    @rule(data=st.data())
+    def reports_a_failure(self, data: st.DataObject) -> None:
+        if (child := self.pick(data, failed=False, killed=False)) is not None:
+            self.processes[child].failed = True
+            self.tell(ChildFailed(self.now, child, "broken", "Traceback"))
+
+    @precondition(running)
+    @rule(data=st.data(), how=st.sampled_from(EXITS))
+    def exits(self, data: st.DataObject, how: Exit) -> None:
+        if (child := self.pick(data)) is not None:
+            self.end(child, Exit(signal=9) if self.processes[child].killed else how)
+
+    @precondition(running)
+    @rule()
+    def everyone_told_to_leave_does(self) -> None:
+        for child, process in list(self.processes.items()):
+            if process.told_to_leave and self.left is None:
+                self.end(child, Exit(signal=9) if process.killed else Exit(code=0))
+
+    def end(self, child: ChildId, how: Exit) -> None:
+        process = self.processes.pop(child)
+        before = len(self.supervisor.children())
+        self.tell(ChildExited(self.now, child, how, Reading(0, process.runs)))
+        assert child not in {other.id for other in self.supervisor.children()}, before
+
+    @precondition(running)
+    @rule(data=st.data())
+    def reaches_its_limit(self, data: st.DataObject) -> None:
+        if (child := self.pick(data, ready=True)) is not None:
+            self.tell(LimitReached(self.now, child))
+
+    @precondition(running)
+    @rule(data=st.data(), timeout=st.sampled_from([1.0, 30.0, inf]))
+    def gets_a_request(self, data: st.DataObject, timeout: float) -> None:
+        if (child := self.pick(data, ready=True)) is not None:
+            process = self.processes[child]
+            run = Run(len(process.runs), self.now, self.now + timeout, "GET /", "192.0.2.1")
+            process.runs = (*process.runs, run)
+
+    @precondition(running)
+    @rule(data=st.data())
+    def finishes_a_request(self, data: st.DataObject) -> None:
+        if (child := self.pick(data, ready=True)) is not None:
+            self.processes[child].runs = self.processes[child].runs[1:]
+
+    @precondition(running)
+    @rule()
+    def the_system_refuses_the_next_fork(self) -> None:
+        self.refuse_forks = True
+
+    # --- the operator ---
+
+    @precondition(running)
+    @rule()
+    def hup(self) -> None:
+        self.tell(ReloadRequested(self.now, "SIGHUP"))
+
+    @precondition(lambda self: self.running() and self.loading is not None)
+    @rule(plans=PLANS, refused=st.booleans())
+    def loads(self, plans: list[PoolPolicy], *, refused: bool) -> None:
+        self.loading = None
+        self.tell(PlanRejected(self.now, "no") if refused else PlanLoaded(self.now, tuple(plans)))
+
+    @precondition(lambda self: self.running() and self.loading is not None)
+    @rule()
+    def loads_the_same(self) -> None:
+        self.loading = None
+        policies = tuple(replace(pool.policy) for pool in self.pools() if pool.standing is Standing.IN_FORCE)
+        self.tell(PlanLoaded(self.now, policies))
+
+    @precondition(running)
+    @rule(change=st.sampled_from([-2, -1, 1, 2]))
+    def scales(self, change: int) -> None:
+        self.tell(ScaleRequested(self.now, change, "SIGTTIN"))
+
+    @precondition(running)
+    @rule(fast=st.booleans(), really=st.sampled_from([False] * 9 + [True]))
+    def stops(self, *, fast: bool, really: bool) -> None:
+        if really:
+            self.stopping_since = self.now if self.stopping_since is None else self.stopping_since
+            self.tell(StopRequested(self.now, fast, "SIGTERM"))
+
+    # --- the end ---
+
+    @precondition(lambda self: not self.running())
+    @rule()
+    def nothing_happens_any_more(self) -> None:
+        pass
+
+    def teardown(self) -> None:
+        """Nobody does anything of its own accord any more, except die of SIGKILL: the server ends in time all the same."""
+        if not self.running():
+            return
+        if not self.stopping:
+            self.stopping_since = self.now
+            self.tell(StopRequested(self.now, fast=False, origin="SIGTERM"))
+        begun = self.now
+        bound = max(
+            (policy.drain_delay + max(policy.graceful_timeout, policy.kill_timeout) + policy.kill_timeout
+             for policy in (pool.policy for pool in self.pools())),
+            default=0.0,
+        )  # fmt: skip
+        for _ in range(1000):
+            for child, process in list(self.processes.items()):
+                if process.killed and self.left is None:
+                    self.end(child, Exit(signal=9))
+            if self.left is not None:
+                assert self.now - begun <= bound + 0.001
+                return
+            deadline = self.supervisor.next_deadline()
+            assert deadline is not None, "a stopping server always has something to wait for"
+            self.now = max(self.now, deadline)
+            self.tell(DeadlineReached(self.now))
+        raise AssertionError("the server does not stop")
+
+
+TestWorld = World.TestCase

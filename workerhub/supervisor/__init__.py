@@ -1,0 +1,95 @@
+"""The pure core: events in, commands out. Read `events` and `commands` to know what the system can do.
+
+* `events`, `commands` — the whole vocabulary.
+* `machine` — `Supervisor`: takes events down, then goes as far as things are.
+* `states` — one child's life, as a table.
+* `policy` — the operator's numbers, and the arithmetic with them.
+* `children`, `pool`, `pools` — the record of what is.
+* `budget` — how fast and how often workers are restarted.
+* `replacement` — which slots are empty, who gets a successor, who leaves.
+* `watch` — request deadlines.
+* `reload`, `stop` — the two things that happen to the server as a whole.
+* `health`, `farewell` — verdicts and good news; what follows from an exit.
+* `exits`, `causes` — exit codes, and the cause that is read in a worker's exit.
+* `boot`, `words` — how it is told.
+* `diagram` — the table as the pages in the manual show it.
+"""
+
+from workerhub.supervisor.commands import (
+    AbandonPlan,
+    Command,
+    CommitPlan,
+    Leave,
+    Level,
+    LoadPlan,
+    Log,
+    Nudge,
+    ReadBoard,
+    RunHook,
+    Send,
+    Spawn,
+)
+from workerhub.supervisor.events import (
+    BoardRead,
+    ChildExited,
+    ChildFailed,
+    ChildId,
+    ChildReady,
+    ChildSpawned,
+    DeadlineReached,
+    Event,
+    Exit,
+    LimitReached,
+    PlanLoaded,
+    PlanRejected,
+    Reading,
+    ReloadRequested,
+    Run,
+    ScaleRequested,
+    SpawnFailed,
+    Started,
+    StopRequested,
+)
+from workerhub.supervisor.exits import Cause, ServerExit, WorkerExit
+from workerhub.supervisor.machine import Supervisor
+from workerhub.supervisor.policy import Draw, PoolPolicy
+
+__all__ = [
+    "AbandonPlan",
+    "BoardRead",
+    "Cause",
+    "ChildExited",
+    "ChildFailed",
+    "ChildId",
+    "ChildReady",
+    "ChildSpawned",
+    "Command",
+    "CommitPlan",
+    "DeadlineReached",
+    "Draw",
+    "Event",
+    "Exit",
+    "Leave",
+    "Level",
+    "LimitReached",
+    "LoadPlan",
+    "Log",
+    "Nudge",
+    "PlanLoaded",
+    "PlanRejected",
+    "PoolPolicy",
+    "ReadBoard",
+    "Reading",
+    "ReloadRequested",
+    "Run",
+    "RunHook",
+    "ScaleRequested",
+    "Send",
+    "ServerExit",
+    "Spawn",
+    "SpawnFailed",
+    "Started",
+    "StopRequested",
+    "Supervisor",
+    "WorkerExit",
+]

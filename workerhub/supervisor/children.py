@@ -1,0 +1,106 @@
+"""The book-keeping: one record for each child that is not reaped yet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from workerhub.supervisor.events import ChildFailed, ChildId, Reading, Run
+from workerhub.supervisor.exits import Cause
+from workerhub.supervisor.states import HOLDING, SERVING, State
+
+RunKey: TypeAlias = tuple[int, float]
+"""One run, told from the next one in the same request slot: index and start."""
+
+
+def run_key(run: Run) -> RunKey:
+    """The run's name."""
+    return run.index, run.started_at
+
+
+@dataclass(slots=True)
+class Child:
+    """What is known about one child.
+
+    Attributes:
+        request_timeout: the limit it was started with; a run that begins now can't be overdue earlier.
+        since: when it entered its state.
+        deadline: when its state ends by force; None: never.
+        leave: why it is to leave, once that is decided; None while it is wanted.
+        leaving_since: when it was told to leave.
+        interrupted: overdue runs and when they were interrupted.
+        stuck: interrupted runs that did not end.
+        unkillable: it outlived a whole deadline after SIGKILL.
+    """
+
+    id: ChildId
+    pool: str
+    slot: int
+    generation: int
+    since: float
+    request_timeout: float | None
+    state: State = State.BOOTING
+    pid: int | None = None
+    deadline: float | None = None
+    leave: Cause | None = None
+    leaving_since: float | None = None
+    failure: ChildFailed | None = None
+    interrupted: dict[RunKey, float] = field(default_factory=dict)
+    stuck: set[RunKey] = field(default_factory=set)
+    last: Reading = Reading(requests=0)  # noqa: RUF009  # frozen: sharing it is safe
+    unkillable: bool = False
+
+    def __str__(self) -> str:
+        return f"worker {self.pool}/{self.slot}" + (f" ({self.pid})" if self.pid is not None else "")
+
+    @property
+    def facts(self) -> dict[str, object]:
+        """The fields that every line about this child carries."""
+        return {"pool": self.pool, "slot": self.slot, "generation": self.generation, "pid": self.pid}
+
+    def facts_of(self, cause: Cause) -> dict[str, object]:
+        """The same, for a line that tells why it goes."""
+        return {**self.facts, "cause": cause.name.lower()}
+
+    @property
+    def serves(self) -> bool:
+        """It takes requests and is counted on."""
+        return self.state in SERVING
+
+
+class Children:
+    """A pool's children by name, oldest first. Those told to leave, and those killed but not reaped, are among them."""
+
+    def __init__(self) -> None:
+        self._by_id: dict[ChildId, Child] = {}
+
+    def __len__(self) -> int:
+        return len(self._by_id)
+
+    def __iter__(self) -> Iterator[Child]:
+        return iter(tuple(self._by_id.values()))
+
+    def get(self, child: ChildId) -> Child | None:
+        """The child of that name, if it is one of ours."""
+        return self._by_id.get(child)
+
+    def add(self, child: Child) -> None:
+        """A child is on its way."""
+        self._by_id[child.id] = child
+
+    def remove(self, child: Child) -> None:
+        """A child is reaped, or was never born."""
+        del self._by_id[child.id]
+
+    def serving(self) -> list[Child]:
+        """Those that take requests and are counted on."""
+        return [child for child in self if child.serves]
+
+    def booting(self) -> list[Child]:
+        """Those that are on their way."""
+        return [child for child in self if child.state is State.BOOTING]
+
+    def holding(self, slot: int) -> list[Child]:
+        """Those in the slot that are not told to leave."""
+        return [child for child in self if child.slot == slot and child.state in HOLDING]

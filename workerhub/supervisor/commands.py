@@ -1,0 +1,114 @@
+"""Everything that the supervisor can ask for. Imperative; the master has the kernel carry them out, in order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Literal, TypeAlias
+
+from workerhub.supervisor.events import ChildId
+
+Level: TypeAlias = Literal["debug", "info", "warning", "error"]
+
+
+class Nudge(Enum):
+    """What a child can be told. Which signal carries it is the kernel's business."""
+
+    DRAIN = "drain"
+    """Leave: stop accepting, finish what runs. Siblings take the new connections."""
+    FINISH = "finish"
+    """Leave, the whole server stops: serve what waits in the accept queue first, then as DRAIN."""
+    INTERRUPT = "interrupt"
+    """End each request that outlived its deadline; log where it was stuck."""
+    DUMP = "dump"
+    """Leave the stacks of all threads behind, without needing the interpreter lock."""
+    ABORT = "abort"
+    """Leave now; running requests are cut."""
+    KILL = "kill"
+    """End the process at once; it can't refuse."""
+    REOPEN = "reopen"
+    """Open the log files anew, after the master has. Sent by the master itself when it gets SIGUSR1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spawn:
+    """Fork one worker. Answered by `ChildSpawned` or `SpawnFailed`.
+
+    Attributes:
+        recycle_after: report `LimitReached` after so many requests, jitter included; None is never.
+    """
+
+    child: ChildId
+    pool: str
+    slot: int
+    generation: int
+    recycle_after: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Tell a child something. A child that is already gone is no error: its exit is on the way."""
+
+    child: ChildId
+    nudge: Nudge
+
+
+@dataclass(frozen=True, slots=True)
+class ReadBoard:
+    """Look at what every worker is doing. Answered by `BoardRead`."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoadPlan:
+    """Read and validate the configuration again and open what it listens on. Answered by `PlanLoaded` or `PlanRejected`."""
+
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class CommitPlan:
+    """The generation serves: listeners, logs and settings that only older generations used may go."""
+
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class AbandonPlan:
+    """The generation failed: what only it would have used may go, the one before it stays in force."""
+
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """Write to the error log. A command, so that a story asserts what the operator would read.
+
+    Attributes:
+        message: one line.
+        fields: for the JSON format: pool, slot, generation, pid, cause ...
+        detail: a traceback or a list of stacks, several lines; empty for none.
+    """
+
+    level: Level
+    message: str
+    fields: Mapping[str, object] = field(default_factory=dict)
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RunHook:
+    """Call the operator's hook of that name (`hooks.NAME`), if there is one, outside the master process."""
+
+    hook: Literal["server_ready", "worker_exited", "reloaded"]
+    facts: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """The master is done: clean up and exit with the code."""
+
+    code: int
+
+
+Command: TypeAlias = Spawn | Send | ReadBoard | LoadPlan | CommitPlan | AbandonPlan | Log | RunHook | Leave

@@ -1,0 +1,72 @@
+"""What follows from a child's end: who hears of it, and whether it counts."""
+
+from __future__ import annotations
+
+from workerhub.supervisor.causes import cause_of
+from workerhub.supervisor.children import Child
+from workerhub.supervisor.commands import Level, RunHook
+from workerhub.supervisor.decisions import Decisions
+from workerhub.supervisor.events import ChildExited, SpawnFailed
+from workerhub.supervisor.exits import BOOT_VERDICTS, HARMLESS, Cause
+from workerhub.supervisor.pool import Pool
+from workerhub.supervisor.states import LEAVING, Input
+from workerhub.supervisor.words import farewell, seconds
+
+
+class Farewell:
+    """Reads exits. Every one is logged once, with its cause and what the child was doing."""
+
+    def __init__(self, decisions: Decisions) -> None:
+        self._decisions = decisions
+
+    def reap(self, pool: Pool, child: Child, event: ChildExited) -> None:
+        """A child was reaped."""
+        cause = cause_of(child, event.exit)
+        mishap = child.state not in LEAVING
+        final = cause in BOOT_VERDICTS and not pool.served and not pool.candidate(child)
+        if not final or pool.boot.is_news(child.failure):
+            self._tell(child, event, cause, mishap=mishap)
+        code, signal = event.exit.code, event.exit.signal
+        self._decisions.add(RunHook("worker_exited", {**child.facts_of(cause), "code": code, "signal": signal}))
+        if mishap and not pool.candidate(child):
+            pool.boot.hopeless = pool.boot.hopeless or final
+            self._charge(pool, event.at)
+        child.leave = cause
+        pool.put(child, Input.EXITED, event.at)
+
+    def unborn(self, pool: Pool, child: Child, event: SpawnFailed) -> None:
+        """A child could not even be started."""
+        self._decisions.log("error", f"{child} could not be started: {event.reason}", child.facts_of(Cause.UNBORN))
+        if child.state not in LEAVING and not pool.candidate(child):
+            self._charge(pool, event.at)
+        child.leave = child.leave or Cause.UNBORN
+        pool.put(child, Input.SPAWN_FAILED, event.at)
+
+    def too_late(self, pool: Pool, child: Child, now: float) -> None:
+        """A child was not ready in time. Its slot is free from now on, so it counts from now on, not from its end."""
+        child.leave = Cause.BOOT_TIMEOUT
+        waited = seconds(now - child.since)
+        self._decisions.log(
+            "error", f"{child} was not ready within {waited}; it is ended", child.facts_of(Cause.BOOT_TIMEOUT)
+        )
+        if not pool.candidate(child):
+            self._charge(pool, now)
+
+    def _tell(self, child: Child, event: ChildExited, cause: Cause, *, mishap: bool) -> None:
+        texts = (child.failure.detail if child.failure else "", event.dump)
+        detail = "\n".join(text for text in texts if text)
+        level: Level = "error" if cause not in HARMLESS else "warning" if mishap or event.last.runs else "info"
+        self._decisions.log(level, farewell(child, event, cause), child.facts_of(cause), detail)
+
+    def _charge(self, pool: Pool, now: float) -> None:
+        """Put it on the restart budget."""
+        was_degraded = pool.budget.degraded
+        pool.budget.went_down(now, forgetting=pool.served)
+        if pool.budget.degraded and not was_degraded and pool.served:
+            policy = pool.policy
+            self._decisions.log(
+                "error",
+                f"{pool.name} is degraded: more than {policy.restart_intensity} restarts within"
+                f" {seconds(policy.restart_period)}; from now on one every {seconds(policy.restart_backoff_max)}",
+                {"pool": pool.name},
+            )

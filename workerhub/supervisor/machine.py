@@ -1,0 +1,241 @@
+"""The supervisor: what happened goes in, what is to be done comes out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import singledispatchmethod
+
+from workerhub.supervisor import events
+from workerhub.supervisor.children import Child
+from workerhub.supervisor.commands import Command
+from workerhub.supervisor.decisions import Decisions
+from workerhub.supervisor.events import Event
+from workerhub.supervisor.exits import Cause, ServerExit
+from workerhub.supervisor.farewell import Farewell
+from workerhub.supervisor.health import Health
+from workerhub.supervisor.policy import Draw, PoolPolicy
+from workerhub.supervisor.pool import Pool, Standing
+from workerhub.supervisor.pools import Pools
+from workerhub.supervisor.reload import Phase, Reload
+from workerhub.supervisor.replacement import fill, retire_replaced
+from workerhub.supervisor.states import Input, State
+from workerhub.supervisor.stop import Stop
+from workerhub.supervisor.watch import Watch
+from workerhub.supervisor.words import seconds
+
+
+class Supervisor:
+    """Decides and never acts: no clock, no process, no log, no chance of its own.
+
+    Each `handle` has two halves. The first takes the event down: one small method for each kind. The second, `_settle`, is the same for
+    all: it looks at what is and at the moment, and goes as far as both allow. So an event that comes late, twice, or together with others finds
+    the same rules.
+
+    Args:
+        policies: one for each pool.
+        draw: chance, handed in; see `policy.Draw`.
+    """
+
+    def __init__(self, policies: Iterable[PoolPolicy], draw: Draw) -> None:
+        self._decisions = Decisions()
+        self._pools = Pools(policies, draw, self._decisions)
+        self._reload = Reload(self._pools)
+        self._watch = Watch(self._decisions)
+        self._health = Health(self._pools)
+        self._farewell = Farewell(self._decisions)
+        self._stop: Stop | None = None
+        self._started = False
+
+    def handle(self, event: Event) -> list[Command]:
+        """Take one event down and decide. The list is finished, and to be carried out in order."""
+        self._on(event)
+        self._settle(event.at, overdue=isinstance(event, events.DeadlineReached))
+        return self._decisions.take()
+
+    def next_deadline(self) -> float | None:
+        """When `DeadlineReached` is wanted, if nothing else happens before; None: not at all."""
+        if self._stop is not None and self._stop.left:
+            return None
+        moments = [self._watch.look_at]
+        for pool in self._pools:
+            moments += [child.deadline for child in pool.children]
+            moments.append(pool.budget.due)
+        if self._stop is not None:
+            moments.append(self._stop.next_deadline(list(self._pools)))
+        else:
+            moments += self._health.moments()
+        return min((moment for moment in moments if moment is not None), default=None)
+
+    @property
+    def generation(self) -> int:
+        """The generation in force."""
+        return self._pools.generation
+
+    def children(self) -> list[Child]:
+        """A look at everyone who isn't reaped; to read, not to change."""
+        return [child for pool in self._pools for child in pool.children]
+
+    # --- taking events down -------------------------------------------------------------------------------------------------
+
+    @singledispatchmethod
+    def _on(self, event: Event) -> None:
+        raise AssertionError(f"not an event: {event!r}")
+
+    @_on.register
+    def _(self, _event: events.Started) -> None:
+        self._started = True
+
+    @_on.register
+    def _(self, _event: events.DeadlineReached) -> None:
+        """What to do follows from the moment alone."""
+
+    @_on.register
+    def _(self, event: events.ChildSpawned) -> None:
+        if found := self._pools.find(event.child):
+            found[1].pid = event.pid
+
+    @_on.register
+    def _(self, event: events.SpawnFailed) -> None:
+        if found := self._pools.find(event.child):
+            self._farewell.unborn(*found, event)
+
+    @_on.register
+    def _(self, event: events.ChildReady) -> None:
+        if found := self._pools.find(event.child):
+            pool, child = found
+            took = event.at - child.since
+            booted = child.state is State.BOOTING
+            pool.put(child, Input.READY, event.at)
+            if booted:
+                self._decisions.log("debug", f"{child} is ready after {seconds(took)}", child.facts)
+            if child.serves and not pool.candidate(child):
+                pool.served = True
+
+    @_on.register
+    def _(self, event: events.ChildFailed) -> None:
+        if found := self._pools.find(event.child):
+            pool, child = found
+            child.failure = event
+            pool.put(child, Input.FAILED, event.at)
+
+    @_on.register
+    def _(self, event: events.ChildExited) -> None:
+        if found := self._pools.find(event.child):
+            self._farewell.reap(*found, event)
+            if self._stop is not None:
+                self._stop.count_cut(len(event.last.runs))
+
+    @_on.register
+    def _(self, event: events.LimitReached) -> None:
+        if found := self._pools.find(event.child):
+            pool, child = found
+            pool.replace(child, Cause.RECYCLED, event.at)
+
+    @_on.register
+    def _(self, event: events.BoardRead) -> None:
+        self._watch.read(list(self._pools), event)
+
+    @_on.register
+    def _(self, event: events.StopRequested) -> None:
+        how = "fast stop" if event.fast else "graceful stop"
+        self._decisions.log("info", f"{how} asked for ({event.origin})" + (", again" if self._stop else ""))
+        if self._stop is not None:
+            self._stop.hurry(fast=event.fast)
+        elif event.fast:
+            self._begin_stop(ServerExit.STOPPED, event.at, delay=False).hurry(fast=True)
+        else:
+            self._begin_stop(ServerExit.STOPPED, event.at, delay=True)
+
+    @_on.register
+    def _(self, event: events.ReloadRequested) -> None:
+        if self._stop is not None:
+            self._decisions.log("warning", f"reload asked for ({event.origin}): the server is stopping")
+        else:
+            self._reload.request(event)
+
+    @_on.register
+    def _(self, event: events.PlanLoaded) -> None:
+        self._reload.loaded(event)
+        if self._stop is not None:
+            self._reload.stop(event.at)
+
+    @_on.register
+    def _(self, event: events.PlanRejected) -> None:
+        self._reload.reject(event)
+
+    @_on.register
+    def _(self, event: events.ScaleRequested) -> None:
+        pools = [pool for pool in self._pools.in_force() if event.pool in ("", pool.name)]
+        if self._stop is not None:
+            self._decisions.log("warning", f"scaling asked for ({event.origin}): the server is stopping")
+            return
+        if not pools:
+            self._decisions.log("warning", f"scaling asked for ({event.origin}): no pool is called {event.pool!r}")
+        for pool in pools:
+            before, pool.size = pool.size, max(1, pool.size + event.change)
+            change = f"{before} -> {pool.size}" if pool.size != before else f"stays at {before}, the least"
+            self._decisions.log("info", f"{pool.name}: workers {change} ({event.origin})", {"pool": pool.name})
+
+    # --- going as far as things are -----------------------------------------------------------------------------------------
+
+    def _settle(self, now: float, *, overdue: bool) -> None:
+        """Go on.
+
+        Args:
+            now: the moment.
+            overdue: whether children may be late. Only when all that happened until then was taken down: of two reports that arrive
+                together, at the last moment, the first must not be the second one's undoing.
+        """
+        if not self._started:
+            return
+        for pool in self._pools:
+            if overdue:
+                self._overrun(pool, now)
+            pool.budget.may_start(now)
+        self._health.note(now)
+        if self._stop is None and (code := self._health.verdict(now)) is not None:
+            self._begin_stop(code, now, delay=False)
+        if self._stop is None:
+            self._reload.settle(now)
+        for pool in self._pools:
+            self._staff(pool, now)
+        if self._stop is None:
+            self._health.announce(now)
+        self._pools.forget_closed()
+        if self._stop is not None and not self._stop.left:
+            self._stop.settle(list(self._pools), now)
+        if self._stop is None or not self._stop.left:
+            self._watch.settle(list(self._pools), now)
+
+    def _overrun(self, pool: Pool, now: float) -> None:
+        for child in pool.children:
+            if child.deadline is None or now < child.deadline:
+                continue
+            match child.state:
+                case State.BOOTING:
+                    self._farewell.too_late(pool, child, now)
+                case State.DRAINING if child.leave is not Cause.STUCK:
+                    child.leave = Cause.NOT_DRAINED
+                case State.KILLED:
+                    child.unkillable = True
+                    self._decisions.log("error", f"{child} is still there after SIGKILL", child.facts)
+                case _:
+                    pass
+            pool.put(child, Input.OVERDUE, now)
+
+    def _staff(self, pool: Pool, now: float) -> None:
+        if self._stop is not None:
+            if pool.standing is Standing.IN_FORCE and self._stop.holds_off(pool, now):
+                fill(pool, now, replacing=lambda _child: False)
+            return
+        if pool.standing is not Standing.IN_FORCE:
+            return
+        retire_replaced(pool, now)
+        if pool.served or not pool.boot.hopeless:
+            undisturbed = self._reload.phase in (Phase.IDLE, Phase.ROLLING)
+            fill(pool, now, replacing=lambda child: undisturbed or child.state is State.STUCK)
+
+    def _begin_stop(self, code: ServerExit, now: float, *, delay: bool) -> Stop:
+        self._reload.stop(now)
+        self._stop = Stop(code, self._decisions, now, delay=delay)
+        return self._stop

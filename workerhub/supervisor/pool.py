@@ -1,0 +1,141 @@
+"""One pool: its policy, its children, and the moves that the table allows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+
+from workerhub.supervisor.boot import BootReport
+from workerhub.supervisor.budget import RestartBudget
+from workerhub.supervisor.children import Child, Children
+from workerhub.supervisor.commands import Send, Spawn
+from workerhub.supervisor.decisions import Decisions
+from workerhub.supervisor.events import ChildId
+from workerhub.supervisor.exits import Cause
+from workerhub.supervisor.policy import Draw, PoolPolicy, recycle_after
+from workerhub.supervisor.states import HOLDING, LEAVING, TABLE, Input, State
+
+ABORT_PATIENCE = 5.0
+"""Seconds. The longest that a worker told to leave at once may take, however long `timeouts.kill` is: its own clean-up, no requests."""
+
+REAP_PATIENCE = 10.0
+"""Seconds between SIGKILL and the complaint that the process is still there."""
+
+
+class Standing(Enum):
+    """What a pool is to the server."""
+
+    PROBATION = "probation"
+    """A reload brings it in; only the reload starts its workers."""
+    IN_FORCE = "in force"
+    CLOSING = "closing"
+    """A reload left it out; its workers leave."""
+
+
+@dataclass(slots=True)
+class Supplies:
+    """What all pools share: where decisions go, chance, and the names of children to come."""
+
+    decisions: Decisions
+    draw: Draw
+    ids: Iterator[int]
+
+
+class Pool:
+    """Keeps the record. Says what is, makes the moves; which move is due is decided in `replacement`, `reload` and `stop`."""
+
+    def __init__(self, policy: PoolPolicy, generation: int, standing: Standing, supplies: Supplies) -> None:
+        self.policy = policy
+        self.generation = generation
+        """The newest generation in force here; a child with a higher one is a candidate of a reload that isn't proven."""
+        self.standing = standing
+        self.size = policy.size
+        """How many workers are wanted; differs from `policy.size` after scaling."""
+        self.children = Children()
+        self.budget = RestartBudget(policy)
+        self.boot = BootReport(policy.name, supplies.decisions)
+        self.served = False
+        """Whether a worker ever became ready."""
+        self.down_since: float | None = None
+        """Since when nothing is healthy, having served; None while something is."""
+        self.announced = False
+        """Whether the operator was told that all workers are ready."""
+        self._supplies = supplies
+
+    @property
+    def name(self) -> str:
+        """As in the configuration."""
+        return self.policy.name
+
+    def candidate(self, child: Child) -> bool:
+        """It belongs to a reload that isn't proven: it takes room, and is otherwise not counted."""
+        return child.generation > self.generation
+
+    def in_slot(self, slot: int) -> list[Child]:
+        """Who holds the slot, candidates left aside."""
+        return [child for child in self.children.holding(slot) if not self.candidate(child)]
+
+    def empty_slots(self) -> list[int]:
+        """Slots that nobody holds, lowest first."""
+        return [slot for slot in range(self.size) if not self.in_slot(slot)]
+
+    def has_room(self, extra: int = 0) -> bool:
+        """Whether one more process may be started, `extra` places being spoken for. Everything unreaped takes a place."""
+        return len(self.children) + extra < self.size + self.policy.surge
+
+    def spawn(self, slot: int, generation: int, policy: PoolPolicy, now: float) -> Child:
+        """Start a worker."""
+        child = Child(ChildId(next(self._supplies.ids)), self.name, slot, generation, now, policy.request_timeout)
+        child.deadline = now + policy.boot_timeout
+        self.children.add(child)
+        after = recycle_after(policy, self._supplies.draw)
+        self._supplies.decisions.add(Spawn(child.id, self.name, slot, generation, after))
+        return child
+
+    def put(self, child: Child, input_: Input, now: float) -> None:
+        """Do what the table says."""
+        cell = TABLE[child.state][input_]
+        if cell.to is not None and (cell.to is not child.state or input_ is Input.OVERDUE):
+            child.state, child.since = cell.to, now
+            if cell.to in LEAVING and child.leaving_since is None:
+                child.leaving_since = now
+            child.deadline = self._deadline(child, now)
+        for nudge in cell.nudges:
+            self._supplies.decisions.add(Send(child.id, nudge))
+        if cell.to is State.GONE:
+            self.children.remove(child)
+
+    def dismiss(self, child: Child, input_: Input, why: Cause, now: float) -> None:
+        """Tell a child to leave, unless it was told already; the first reason stands."""
+        if child.state in HOLDING and child.leave is not Cause.STUCK:
+            child.leave = why
+        self.put(child, input_, now)
+
+    def replace(self, child: Child, why: Cause, now: float) -> None:
+        """Have a successor take over; until then the child serves."""
+        if child.state is State.READY:
+            child.leave = why
+        self.put(child, Input.REPLACE, now)
+
+    def keep(self, child: Child, now: float) -> None:
+        """No successor is wanted after all."""
+        if child.state is State.OUTGOING:
+            child.leave = None
+        self.put(child, Input.KEEP, now)
+
+    def _deadline(self, child: Child, now: float) -> float | None:
+        told = child.leaving_since if child.leaving_since is not None else now
+        match child.state:
+            case State.CANCELLED:
+                return now + self.policy.kill_timeout
+            case State.DRAINING:
+                return told + self.policy.graceful_timeout
+            case State.ABORTING:
+                return now + min(self.policy.kill_timeout, ABORT_PATIENCE)
+            case State.KILLED:
+                return now + REAP_PATIENCE
+            case State.BOOTING:
+                return child.deadline
+            case State.READY | State.OUTGOING | State.STUCK | State.GONE:
+                return None

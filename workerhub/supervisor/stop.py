@@ -1,0 +1,70 @@
+"""Stopping the whole server: `drain_delay`, then everyone leaves, and the last one turns off the light."""
+
+from __future__ import annotations
+
+from workerhub.supervisor.commands import Leave
+from workerhub.supervisor.decisions import Decisions
+from workerhub.supervisor.exits import Cause
+from workerhub.supervisor.pool import Pool
+from workerhub.supervisor.states import Input
+from workerhub.supervisor.words import count, seconds
+
+
+class Stop:
+    """One stop, from the request to `Leave`. It can be hurried, never taken back.
+
+    Until a pool's `drain_delay` is over its workers serve, and the crashed ones are restarted, as if nothing had been asked; load
+    balancers use the time to look elsewhere. Replacing and reloading end at once.
+    """
+
+    def __init__(self, code: int, decisions: Decisions, now: float, *, delay: bool) -> None:
+        self._code = code
+        self._decisions = decisions
+        self._began = now
+        self._delay = delay
+        self._fast = False
+        self._told: set[str] = set()
+        self._cut = 0
+        self.left = False
+
+    def hurry(self, *, fast: bool) -> None:
+        """Asked again: skip the delay; with `fast`, don't wait for requests either."""
+        self._delay = False
+        self._fast = self._fast or fast
+
+    def holds_off(self, pool: Pool, now: float) -> bool:
+        """Whether the pool still serves as usual."""
+        return self._delay and now < self._began + pool.policy.drain_delay
+
+    def count_cut(self, runs: int) -> None:
+        """A worker went with so many requests on its board."""
+        self._cut += runs
+
+    def next_deadline(self, pools: list[Pool]) -> float | None:
+        """When the next delay is over."""
+        waiting = [self._began + pool.policy.drain_delay for pool in pools if pool.name not in self._told]
+        return min(waiting, default=None) if self._delay else None
+
+    def settle(self, pools: list[Pool], now: float) -> None:
+        """Tell those whose time has come; leave when nobody is left."""
+        for pool in pools:
+            if self.holds_off(pool, now):
+                continue
+            self._told.add(pool.name)
+            for child in pool.children:
+                pool.dismiss(child, Input.ABORT if self._fast else Input.FINISH, Cause.STOPPED, now)
+        children = [child for pool in pools for child in pool.children]
+        if all(child.unkillable for child in children) and all(pool.name in self._told for pool in pools):
+            self._leave(len(children), now)
+
+    def _leave(self, abandoned: int, now: float) -> None:
+        self.left = True
+        if abandoned:
+            self._decisions.log("error", f"leaving {count(abandoned, 'worker')} behind that can't be killed")
+        cut = f"{count(self._cut, 'request')} cut" if self._cut else "no request was cut"
+        self._decisions.log(
+            "warning" if self._cut else "info",
+            f"stopped after {seconds(now - self._began)}: {cut}",
+            {"cut": self._cut, "code": self._code},
+        )
+        self._decisions.add(Leave(self._code))

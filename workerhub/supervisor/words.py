@@ -1,0 +1,58 @@
+"""How facts read in the error log. Sentences only; nothing is decided here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from workerhub.supervisor.children import Child
+from workerhub.supervisor.events import ChildExited, Exit, Run
+from workerhub.supervisor.exits import Cause, WorkerExit, in_words
+from workerhub.supervisor.states import State
+
+
+def seconds(duration: float) -> str:
+    """As exact as is useful: "0.25 s", "31 s"."""
+    return f"{duration:.2f} s" if duration < 1 else f"{duration:.1f} s".replace(".0 s", " s")
+
+
+def count(number: int, noun: str) -> str:
+    """In good English: "1 worker", "3 workers"."""
+    return f"{number} {noun}" + ("" if number == 1 else "s")
+
+
+def runs(running: Iterable[Run], now: float) -> str:
+    """Name them, the oldest first: "GET /a from 10.0.0.1 (61 s), POST /b from 10.0.0.2 (0.5 s)"."""
+    oldest_first = sorted(running, key=lambda run: run.started_at)
+    return ", ".join(
+        f"{run.line} from {run.client or 'an unknown client'} ({seconds(max(0.0, now - run.started_at))})"
+        for run in oldest_first
+    )
+
+
+def farewell(child: Child, event: ChildExited, cause: Cause) -> str:
+    """The one line about an exit: who, why, how, and what it was doing."""
+    parts = [f"{child} is gone: {cause.value}"]
+    if child.failure is not None:
+        parts[0] += f": {child.failure.reason}"
+    if how := _how(child, event.exit, cause):
+        parts[0] += f" ({how})"
+    if event.last.runs:
+        parts.append(f"it was running {runs(event.last.runs, event.at)}")
+    return "; ".join(parts)
+
+
+def why_lost(child: Child) -> str:
+    """Why a child doesn't serve, in a few words."""
+    why = child.leave.value if child.leave is not None else child.state.value
+    return why if child.failure is None else f"{why}: {child.failure.reason}"
+
+
+def _how(child: Child, exit_: Exit, cause: Cause) -> str:
+    """What the cause alone doesn't tell."""
+    if cause in (Cause.CRASHED, Cause.EXITED):
+        return in_words(exit_) + (f", {child.state.value}" if child.state in _TELLING else "")
+    return in_words(exit_) if child.state in _FORCED and exit_.code != WorkerExit.DRAINED else ""
+
+
+_TELLING = frozenset({State.BOOTING, State.CANCELLED, State.DRAINING, State.ABORTING})
+_FORCED = frozenset({State.ABORTING, State.KILLED})
