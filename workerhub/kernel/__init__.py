@@ -1,0 +1,13 @@
+"""The only operating-system code: processes, signals, sockets, shared memory. Does what it is told and decides nothing.
+
+* `protocol` — the verbs and happenings, for the real kernel and the pretend one alike.
+* `processes` — `PosixKernel`: fork, wait, reap, nudge.
+* `birth` — what a child is born with.
+* `board` — the shared map of what each worker is doing.
+* `signals` — which signal means what, to the master and to a worker.
+* `reports` — what children report through their pipes.
+* `dumps`, `files` — stacks that a crash leaves behind; files without a name.
+* `listeners`, `holders` — listening sockets: opened, kept, closed; who holds an address.
+* `identity`, `orphans` — title, user, directory; leaving when the master is gone.
+* `pidfile` — one master per file.
+"""

@@ -1,0 +1,56 @@
+"""What a child is born with: all that it keeps of its master."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Literal
+
+from workerhub.kernel.board import BoardRow
+from workerhub.kernel.signals import WorkerSignals
+
+MAX_REASON = 1 << 10
+MAX_DETAIL = 32 << 10
+"""Characters of a report that the master is told; of a longer one the end, where a traceback has its error."""
+
+
+@dataclass(frozen=True, slots=True)
+class Birth:
+    """The worker's side of what connects it with the master.
+
+    Attributes:
+        master_pid: whose child this is; another parent means that the master is gone.
+        row: this worker's part of the board.
+        signals: what the master's nudges have asked for; the worker's handlers are already installed.
+        watch_master: makes the worker leave when the master is gone. To be called once, after the change of user.
+    """
+
+    master_pid: int
+    row: BoardRow
+    signals: WorkerSignals
+    report_fd: int
+    watch_master: Callable[[], None]
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    def report_ready(self) -> None:
+        """Tell the master that the application is loaded and that this worker serves."""
+        self._report("ready")
+
+    def report_failed(self, reason: str, detail: str = "") -> None:
+        """Tell the master why this worker can't go on; exit follows. `reason` is one line, `detail` the traceback."""
+        self._report("failed", reason=" ".join(reason.split())[:MAX_REASON], detail=detail[-MAX_DETAIL:])
+
+    def report_limit(self) -> None:
+        """Tell the master that `recycle_after` requests are finished. May be called from any thread."""
+        self._report("limit")
+
+    def _report(self, kind: Literal["ready", "failed", "limit"], **fields: str) -> None:
+        """Write one JSON line. A master that is gone is no error here: other means tell the worker."""
+        data = json.dumps({"report": kind, **fields}).encode("ascii") + b"\n"
+        with self._lock, suppress(OSError):
+            while data:
+                data = data[os.write(self.report_fd, data) :]

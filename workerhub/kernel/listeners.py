@@ -1,0 +1,286 @@
+"""Listening sockets: opened by the master, kept across reloads, shared by the workers.
+
+Every socket is non-blocking and closed on exec. TCP_NODELAY is set on the listener, and connections inherit it (Linux).
+An IPv6 socket never takes IPv4 connections (IPV6_V6ONLY): their peers would show up as `::ffff:192.0.2.1`, which no
+`trusted_proxies` expects. So an address without a host is two sockets, one for each family.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import stat
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from workerhub.config.addresses import BindAddress, InheritedSocket, SystemdSockets, TcpAddress, UnixAddress
+from workerhub.errors import BindError
+from workerhub.kernel.holders import holder_of_path, holder_of_port
+
+_NOT_HERE = {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.EPROTONOSUPPORT}
+"""What the system says of an address family that it doesn't have."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """One address and the sockets that stand for it.
+
+    Attributes:
+        file: device and inode of a UNIX socket's file, by which it is known later.
+    """
+
+    address: BindAddress
+    sockets: tuple[socket.socket, ...]
+    file: tuple[int, int] | None = None
+
+    def urls(self) -> tuple[str, ...]:
+        """Where clients find it, with the port that the system chose: `http://127.0.0.1:8000`, `unix:/run/app.sock`."""
+        return tuple(_url(sock) for sock in self.sockets)
+
+    def close(self) -> None:
+        """Close the sockets; take a UNIX socket's file away if it is still ours."""
+        for sock in self.sockets:
+            sock.close()
+        if isinstance(self.address, UnixAddress) and self.file is not None:
+            with suppress(OSError):
+                status = os.lstat(self.address.path)
+                if (status.st_dev, status.st_ino) == self.file:
+                    os.unlink(self.address.path)  # noqa: PTH108  # the address is text
+
+
+@dataclass(slots=True)
+class Listeners:
+    """All that a server listens on now, in the order of opening. In the master only."""
+
+    backlog: int
+    umask: int | None = None
+    owner: tuple[int, int] | None = None
+    _open: dict[BindAddress, Listener] = field(default_factory=dict)
+
+    def open(self, addresses: Iterable[BindAddress]) -> None:
+        """Open what isn't open yet, all of it or nothing. What is open stays as it is, connections in its queue included.
+
+        Raises:
+            BindError: an address can't be listened on; what this call had opened is closed again.
+        """
+        fresh: list[Listener] = []
+        try:
+            fresh.extend(  # one by one: what was opened before a failure is in the list
+                open_listener(address, self.backlog, umask=self.umask, owner=self.owner)
+                for address in dict.fromkeys(addresses)
+                if address not in self._open
+            )
+        except BaseException:
+            for listener in fresh:
+                listener.close()
+            raise
+        self._open.update((listener.address, listener) for listener in fresh)
+
+    def retain(self, addresses: Iterable[BindAddress]) -> None:
+        """Close all but these."""
+        for address in set(self._open) - set(addresses):
+            self._open.pop(address).close()
+
+    def set_backlog(self, backlog: int) -> None:
+        """Change the queues' length, of open sockets too."""
+        self.backlog = backlog
+        for listener in self._open.values():
+            for sock in listener.sockets:
+                sock.listen(backlog)
+
+    def sockets(self, addresses: Iterable[BindAddress]) -> tuple[socket.socket, ...]:
+        """The sockets of these addresses, which are open."""
+        return tuple(sock for address in dict.fromkeys(addresses) for sock in self._open[address].sockets)
+
+    def urls(self, addresses: Iterable[BindAddress]) -> tuple[str, ...]:
+        """Where clients find these addresses, which are open."""
+        return tuple(url for address in dict.fromkeys(addresses) for url in self._open[address].urls())
+
+    def close_others(self, keep: Sequence[socket.socket]) -> None:
+        """In a child: close the descriptors of all sockets but these, and leave everything else to the master."""
+        for listener in self._open.values():
+            for sock in listener.sockets:
+                if sock not in keep:
+                    sock.close()
+
+    def close(self) -> None:
+        """Close all."""
+        self.retain(())
+
+
+def open_listener(
+    address: BindAddress, backlog: int, *, umask: int | None = None, owner: tuple[int, int] | None = None
+) -> Listener:
+    """Open one address.
+
+    Args:
+        address: what the configuration says.
+        backlog: how many connections may wait to be accepted, for each socket.
+        umask: for a UNIX socket's file; None is the process's own.
+        owner: user and group for a UNIX socket's file, when this process is root.
+
+    Raises:
+        BindError: it can't be listened on; says why, and who holds it where the system tells.
+    """
+    try:
+        match address:
+            case TcpAddress():
+                return Listener(address, _open_tcp(address, backlog))
+            case UnixAddress():
+                return _open_unix(address, backlog, umask, owner)
+            case InheritedSocket():
+                return Listener(address, (_inherit(address, backlog),))
+            case SystemdSockets():
+                raise BindError(str(address), "sockets passed by systemd are not supported yet")
+    except OSError as error:
+        raise BindError(str(address), _reason(error), _holder(address, error)) from error
+
+
+def _open_tcp(address: TcpAddress, backlog: int) -> tuple[socket.socket, ...]:
+    """Open a socket for each address that the host stands for.
+
+    Raises:
+        OSError: one can't be opened, for another reason than that the system doesn't have its family.
+    """
+    found = socket.getaddrinfo(
+        address.host or None, address.port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP, flags=socket.AI_PASSIVE
+    )
+    port = address.port
+    sockets: list[socket.socket] = []
+    absent: OSError | None = None
+    for family, _, _, _, where in dict.fromkeys(found):
+        try:
+            sock = _bind_tcp(family, (where[0], port, *where[2:]), backlog)
+        except OSError as error:
+            if error.errno in _NOT_HERE and len(found) > 1:
+                absent = error
+                continue
+            for opened in sockets:
+                opened.close()
+            raise
+        sockets.append(sock)
+        port = sock.getsockname()[1]  # where the system chose, all families get the same
+    if not sockets and absent is not None:
+        raise absent
+    return tuple(sockets)
+
+
+def _bind_tcp(family: int, where: tuple[object, ...], backlog: int) -> socket.socket:
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setblocking(False)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections of a former server may linger
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        sock.bind(where)
+        sock.listen(backlog)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def _open_unix(address: UnixAddress, backlog: int, umask: int | None, owner: tuple[int, int] | None) -> Listener:
+    """Open a UNIX socket. A file that a dead server left is replaced; anything else there is left alone.
+
+    Raises:
+        OSError: it can't be opened, or somebody lives there.
+    """
+    _remove_stale(address.path)
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        sock.setblocking(False)
+        before = os.umask(umask) if umask is not None else None
+        try:
+            sock.bind(address.path)
+        finally:
+            if before is not None:
+                os.umask(before)
+        status = os.lstat(address.path)
+        if owner is not None and os.geteuid() == 0:
+            os.chown(address.path, *owner, follow_symlinks=False)
+        sock.listen(backlog)
+    except BaseException:
+        sock.close()
+        raise
+    return Listener(address, (sock,), (status.st_dev, status.st_ino))
+
+
+def _remove_stale(path: str) -> None:
+    """Remove a socket file that nobody listens on.
+
+    Raises:
+        OSError: somebody listens, or it is no socket.
+    """
+    try:
+        mode = os.lstat(path).st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISSOCK(mode):
+        raise OSError(errno.EEXIST, "there is a file of that name, and it is no socket")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.setblocking(False)
+        try:
+            probe.connect(path)
+        except ConnectionRefusedError:
+            os.unlink(path)  # noqa: PTH108  # the address is text
+        except BlockingIOError:  # its queue is full, so it lives
+            raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE)) from None
+        else:
+            raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
+
+
+def _inherit(address: InheritedSocket, backlog: int) -> socket.socket:
+    """Take over a socket that was left open: it is ours from now on, and closed for good when the address goes.
+
+    Raises:
+        OSError: there is nothing under the number, or no socket.
+        BindError: it is a socket, but not one to listen on. It stays as it was.
+    """
+    sock = socket.socket(fileno=address.fd)
+    if sock.type != socket.SOCK_STREAM or not sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+        sock.detach()
+        raise BindError(str(address), "it is not a listening stream socket")
+    sock.set_inheritable(False)
+    sock.setblocking(False)
+    if sock.family != socket.AF_UNIX:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.listen(backlog)
+    return sock
+
+
+_WORDS = {
+    errno.EBADF: "nothing is open under this number",
+    errno.ENOTSOCK: "it is not a socket",
+    errno.EADDRNOTAVAIL: "this machine has no such address",
+    errno.EACCES: "permission denied",
+}
+
+
+def _reason(error: OSError) -> str:
+    """The system's answer, in words."""
+    words = error.strerror or str(error)
+    if isinstance(error, socket.gaierror):
+        return f"no such host ({words})"
+    return _WORDS.get(error.errno or 0, words[:1].lower() + words[1:])
+
+
+def _holder(address: BindAddress, error: OSError) -> str:
+    """Who holds the address, where that is the trouble and the system tells."""
+    if error.errno != errno.EADDRINUSE:
+        return ""
+    if isinstance(address, TcpAddress):
+        return holder_of_port(address.port)
+    return holder_of_path(address.path) if isinstance(address, UnixAddress) else ""
+
+
+def _url(sock: socket.socket) -> str:
+    """What a client would type."""
+    where = sock.getsockname()
+    if isinstance(where, tuple):
+        host, port = where[0], where[1]
+        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return f"unix:{where if isinstance(where, str) else repr(where)}"

@@ -1,0 +1,63 @@
+"""What the master needs of an operating system. `PosixKernel` is one; `workerhub.testing.FakeKernel` is another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from workerhub.kernel.birth import Birth
+from workerhub.supervisor.commands import Nudge
+from workerhub.supervisor.events import ChildExited, ChildFailed, ChildId, ChildReady, LimitReached, Reading
+
+
+@dataclass(frozen=True, slots=True)
+class SignalArrived:
+    """The master got a signal that means something: `name` is "SIGTERM", "SIGHUP" ..."""
+
+    at: float
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class HookEnded:
+    """A hook's process is gone. `failure` is empty when it went well, else what its traceback said."""
+
+    at: float
+    hook: str
+    failure: str
+
+
+Happening = ChildReady | ChildFailed | LimitReached | ChildExited | SignalArrived | HookEnded
+"""What `wait` reports: about children in the supervisor's own words, signals by name."""
+
+
+class Kernel(Protocol):
+    """The verbs. Listeners, log files and the pidfile are opened by the master's own collaborators, not here."""
+
+    def now(self) -> float:
+        """Seconds on the monotonic clock; the only place that reads it in the master."""
+
+    def wait(self, until: float | None) -> Sequence[Happening]:
+        """Sleep until something happens or the moment comes (None: no moment). Empty when only time passed."""
+
+    def spawn(self, child: ChildId, capacity: int, life: Callable[[Birth], int]) -> int:
+        """Fork. The child runs `life` and exits with what it returns; the parent gets the pid.
+
+        Args:
+            child: the name under which this process is nudged and reported.
+            capacity: how many requests it can run at once: its request slots on the board.
+            life: runs in the child only, after signals are reset and foreign descriptors closed.
+
+        Raises:
+            OSError: no process, no memory or no room on the board; the message says which.
+        """
+
+    def nudge(self, child: ChildId, nudge: Nudge) -> None:
+        """Tell a child something; a child that is gone is ignored."""
+
+    def read_board(self) -> Mapping[ChildId, Reading]:
+        """Look at every living child's row."""
+
+    def run_hook(self, hook: str, life: Callable[[], None], timeout: float) -> None:
+        """Run a hook in a process of its own, ended after `timeout` seconds; reported by `HookEnded`."""
