@@ -1,0 +1,5 @@
+bind = ":8000"
+
+
+def config():
+    return {"app": "mysite.wsgi:application"}

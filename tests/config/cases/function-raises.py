@@ -1,0 +1,2 @@
+def config():
+    raise ValueError("no config today")

@@ -1,0 +1,4 @@
+def config():
+    tree = {"app": "mysite.wsgi:application"}
+    tree["timeots"] = {"boot": "1m"}
+    return tree

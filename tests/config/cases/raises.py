@@ -1,0 +1,4 @@
+import os
+
+app = "mysite.wsgi:application"
+bind = os.environ["NO_SUCH_VARIABLE"]

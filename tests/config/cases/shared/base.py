@@ -1,0 +1,5 @@
+app = "mysite.wsgi:application"
+timeouts = {
+    "boot": "early",
+    "graceful": "gently",
+}

@@ -1,0 +1,3 @@
+app = "mysite.wsgi:application"
+bind = [":8000"
+worker = {"class": "sync"}

@@ -1,0 +1,135 @@
+"""What a server listens on: the values of `bind`, parsed."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+HOST_PATTERN: Final = r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?"
+LATER_FORMS: Final = frozenset({"systemd"})
+"""Forms that a later version understands. Taking a word out of here is all it takes to let it in."""
+
+
+@dataclass(frozen=True, slots=True)
+class TcpAddress:
+    """A TCP address. An empty `host` is every interface, IPv4 and IPv6; port 0 lets the system choose."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class UnixAddress:
+    """A UNIX socket in the file system."""
+
+    path: str
+
+    def __str__(self) -> str:
+        return f"unix:{self.path}"
+
+
+@dataclass(frozen=True, slots=True)
+class InheritedSocket:
+    """A listening socket that whoever started the server left open under this number."""
+
+    fd: int
+
+    def __str__(self) -> str:
+        return f"fd://{self.fd}"
+
+
+@dataclass(frozen=True, slots=True)
+class SystemdSockets:
+    """All sockets that systemd passes by its protocol (`LISTEN_FDS`, sd_listen_fds(3))."""
+
+    def __str__(self) -> str:
+        return "systemd"
+
+
+BindAddress: TypeAlias = TcpAddress | UnixAddress | InheritedSocket | SystemdSockets
+
+
+def parse_address(value: object) -> BindAddress:
+    """Read one value of `bind`.
+
+    Raises:
+        ValueError: it is none of the forms; the text is a hint for the operator, or empty.
+    """
+    if isinstance(value, int) and not isinstance(value, bool):
+        raise ValueError(f'did you mean ":{value}"?')  # noqa: TRY004  # pydantic wants a ValueError
+    if not isinstance(value, str):
+        raise ValueError  # noqa: TRY004  # as above
+    if value in LATER_FORMS:
+        raise ValueError(f'the form "{value}" comes with a later version of workerhub')
+    if value == "systemd":
+        return SystemdSockets()
+    if value.startswith("unix:"):
+        return _unix(value.removeprefix("unix:"))
+    if value.startswith("fd://"):
+        return _inherited(value.removeprefix("fd://"))
+    return _tcp(value)
+
+
+def _unix(path: str) -> UnixAddress:
+    if path.startswith("//"):  # unix:///run/app.sock, as a URL has it
+        path = path.removeprefix("//")
+    if not path or "\0" in path:
+        raise ValueError("the path after unix: is missing" if not path else "a path can't hold a NUL")
+    return UnixAddress(path)
+
+
+def _inherited(number: str) -> InheritedSocket:
+    if not re.fullmatch(r"[0-9]{1,6}", number):
+        raise ValueError("a file descriptor number has to follow fd://")
+    if int(number) < 3:
+        raise ValueError("0, 1 and 2 are standard input, output and error")
+    return InheritedSocket(int(number))
+
+
+_TCP_HINTS: Final = {
+    r"[a-z]+://.*": "an address has no scheme; TLS has a table of its own",
+    r"[0-9]{1,5}": 'did you mean ":{0}"?',
+    r"\*:(.*)": 'every interface is written ":{1}"',
+    r"\.?/.*": 'did you mean "unix:{0}"?',
+    r"[^\[]*:[^\[]*:[^\[]*": "an IPv6 address stands in brackets: [::1]:8000",
+    r"\[[^\]]*": "the bracket isn't closed",
+    r".*:[A-Za-z]+": "a port is a number",
+    rf"{HOST_PATTERN}|\[[0-9A-Fa-f:.]+\]": 'the port is missing; did you mean "{0}:8000"?',
+}
+"""What people write that is no address, and what to tell them; the first that matches."""
+
+
+def _tcp(text: str) -> TcpAddress:
+    bracketed = re.fullmatch(r"\[([0-9A-Fa-f:.]+(?:%[\w.-]+)?)\]:([0-9]+)", text, re.ASCII)
+    plain = re.fullmatch(rf"({HOST_PATTERN})?:([0-9]+)", text)
+    if bracketed:
+        host, port = bracketed[1], bracketed[2]
+    elif plain:
+        host, port = plain[1] or "", plain[3]
+    else:
+        raise ValueError(_tcp_hint(text))
+    if len(port) > 5 or int(port) > 65535:
+        raise ValueError("a port is 65535 or less")
+    if bracketed or re.fullmatch(r"[0-9.]+", host):
+        _check_numeric(host)
+    return TcpAddress(host, int(port))
+
+
+def _check_numeric(host: str) -> None:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError as error:
+        raise ValueError(f"{host} is no IP address") from error
+
+
+def _tcp_hint(text: str) -> str:
+    """Say what the writer probably meant; empty where there is no telling."""
+    for pattern, hint in _TCP_HINTS.items():
+        if match := re.fullmatch(pattern, text):
+            return hint.format(text, *match.groups())
+    return ""

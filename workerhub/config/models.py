@@ -1,0 +1,357 @@
+"""Every setting: name, kind, default, meaning. Written down here and nowhere else.
+
+The command line's flags, `workerhub show`, the JSON Schema, the reference page and the error messages derive from these
+fields. A default is given as an operator would write it, and the comment above it gives its reason.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, ValidatorFunctionWrapHandler, field_validator
+from pydantic_core import PydanticCustomError
+
+from workerhub.config import kinds
+
+if TYPE_CHECKING:
+    from pydantic.config import JsonDict
+    from pydantic.fields import FieldInfo
+
+FACTS: Final = "x-workerhub"
+"""The JSON Schema keyword that holds what `setting` was told beside the meaning. Removed on publication."""
+
+
+def setting(
+    default: Any,
+    meaning: str,
+    *,
+    later: bool = False,
+    flags: tuple[str, ...] = (),
+    elsewhere: tuple[str, ...] = (),
+    alias: str | None = None,
+) -> Any:
+    """Declare a setting.
+
+    Args:
+        default: as an operator would write it; it is validated like anything else. `...` is "required".
+        meaning: a sentence for the reference page, `schema` and `--help`.
+        later: its behaviour comes with a later version: anything but the default is refused. Dropping the word lifts it.
+        flags: its names on the command line.
+        elsewhere: what other servers call it, to recognise what somebody brings along.
+        alias: its name in the file, where that can't be the name of an attribute.
+    """
+    told: JsonDict = {"later": later, "flags": list(flags), "elsewhere": list(elsewhere)}
+    return Field(
+        default,
+        description=meaning,
+        alias=alias,
+        json_schema_extra={FACTS: told},
+        validate_default=default is not None,  # None is "left out", which nobody can write
+    )
+
+
+class Facts(NamedTuple):
+    """What `setting` was told about a field beside its meaning."""
+
+    later: bool = False
+    flags: tuple[str, ...] = ()
+    elsewhere: tuple[str, ...] = ()
+
+
+def facts(field: FieldInfo) -> Facts:
+    """What `setting` was told about a field."""
+    extra = field.json_schema_extra
+    told: Any = extra.get(FACTS) if isinstance(extra, dict) else None
+    return Facts(told["later"], tuple(told["flags"]), tuple(told["elsewhere"])) if told else Facts()
+
+
+class Table(BaseModel):
+    """One table of the configuration. Frozen; a key that isn't declared is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, strict=True)
+
+    @field_validator("*", mode="wrap")
+    @classmethod
+    def _refuse_what_comes_later(
+        cls, given: object, read: ValidatorFunctionWrapHandler, info: ValidationInfo
+    ) -> object:
+        value = read(given)
+        field = cls.model_fields[info.field_name or ""]
+        if facts(field).later and (field.default is None or value != read(field.default)):
+            raise PydanticCustomError("later", "")
+        return value
+
+
+class WorkerConfig(Table):
+    """Which worker class, and how many processes. What else the table holds are the class's own options."""
+
+    model_config = ConfigDict(extra="allow")
+
+    # The one class without a trap: one request at a time, no threads, no patching.
+    class_: kinds.WorkerName = setting(
+        "sync",
+        "The worker class: the name of an installed one (`workerhub workers` lists them), or `module:Class`.",
+        alias="class",
+        flags=("-k", "--class"),
+        elsewhere=("worker_class", "worker-class"),
+    )
+    # More than one per CPU only helps an application that waits, and how much it waits only its owner knows.
+    processes: kinds.CountOrAuto = setting(
+        "auto",
+        "How many worker processes. `auto` is one for each CPU that this server may use: its affinity and its cgroup's quota count.",
+        flags=("-w", "--processes"),
+        elsewhere=("workers",),
+    )
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What the worker class's own model has to judge, as given."""
+        return dict(self.model_extra or {})
+
+
+class TimeoutsConfig(Table):
+    """How long things may take."""
+
+    # Large Django projects import for 10 to 20 seconds on a cold disk; after a minute something hangs.
+    boot: kinds.Limit = setting("60s", "From the fork of a worker to its report that it is ready.")
+    # What nginx (proxy_read_timeout) and most load balancers wait: beyond it nobody is listening any more.
+    request: kinds.LimitOrOff = setting(
+        "60s",
+        "One request, from its dispatch to the last byte the application produced. Past it, that request alone is ended.",
+        elsewhere=("timeout", "harakiri"),
+    )
+    # Enough for a `finally` and a database's rollback.
+    kill: kinds.Limit = setting(
+        "5s", "After a request outlived its deadline and could not be ended: then its worker is replaced and killed."
+    )
+    # Gunicorn's, and within the 90 seconds of systemd's TimeoutStopSec.
+    graceful: kinds.Delay = setting(
+        "30s", "How long a worker that was told to leave may finish what it runs.", elsewhere=("graceful_timeout",)
+    )
+    # Only who stands behind a load balancer needs it, and has to know how fast that one notices.
+    drain_delay: kinds.Delay = setting("0s", "After TERM, keep serving for so long while load balancers notice.")
+    # A head fits in one packet; 15 s is three losses of it on a bad mobile line.
+    header: kinds.Limit = setting("15s", "No progress in a request's head for so long: 408.")
+    # As nginx's client_body_timeout, halved: behind nginx it never applies.
+    body: kinds.Limit = setting("30s", "No progress in a request's body for so long: 408.")
+    # As `body`, in the other direction.
+    write: kinds.Limit = setting("30s", "A client takes nothing of its response for so long: the connection is cut.")
+    # Sync holds a whole process for it; for the others 75 s is above the 60 s that proxies keep idle connections (so that they close first).
+    keepalive: kinds.LimitOrOffOrAuto = setting(
+        "auto",
+        "A connection may idle between requests for so long. `auto` is the worker class's own: off for `sync`, else 75s.",
+        elsewhere=("keep_alive", "keepalive_timeout", "http-keepalive"),
+    )
+
+
+class RecycleConfig(Table):
+    """When a worker is replaced although nothing is wrong."""
+
+    # A healthy application needs none, and each costs a boot.
+    max_requests: kinds.CountOrOff = setting("off", "Replace a worker after so many requests.")
+    # Of no use alone.
+    max_requests_jitter: Annotated[int, Field(ge=0)] = setting(
+        0, "Add a random number up to this to `max_requests`, so that workers aren't replaced together."
+    )
+    max_memory: kinds.SizeOrOff = setting(
+        "off",
+        "Replace a worker whose private memory is above this.",
+        later=True,
+        elsewhere=("reload-on-rss", "workers_max_rss"),
+    )
+    max_age: kinds.LimitOrOff = setting(
+        "off",
+        "Replace a worker that is older than this.",
+        later=True,
+        elsewhere=("max-worker-lifetime", "workers_lifetime"),
+    )
+
+
+class RestartConfig(Table):
+    """The crash budget: what happens when workers die."""
+
+    # As systemd's StartLimitBurst.
+    intensity: kinds.Count = setting(5, "More crashes than this within `period` make the pool degraded.")
+    # Long enough that an application that dies a few seconds after it is ready is noticed.
+    period: kinds.Limit = setting("60s", "The time in which crashes are counted.")
+    # One crash should cost no capacity to speak of.
+    backoff: kinds.Delay = setting("1s", "Wait so long before the second restart in a row; then double it each time.")
+    # A database that comes back should be found within half a minute.
+    backoff_max: kinds.Delay = setting("30s", "Never wait longer than this.")
+
+
+class ReloadConfig(Table):
+    """How workers are replaced by new ones: at a reload, and when one is recycled."""
+
+    # The smallest that never loses capacity; costs the memory of one worker meanwhile.
+    surge: kinds.Surge = setting(
+        1, "How many extra processes while replacing: a number, or a share of the pool like `25%`."
+    )
+    # Ready is reported by the worker itself, after the application is imported: healthy enough by default.
+    observe: kinds.Delay = setting(
+        "0s", "How long the first new worker must stay healthy before the others follow.", later=True
+    )
+    # Five boots of the slowest kind.
+    deadline: kinds.Limit = setting("5m", "A reload that isn't done by then is rolled back.", later=True)
+
+
+class HttpConfig(Table):
+    """HTTP: limits, and whom to believe."""
+
+    parser: Literal["auto", "httptools", "h11"] = setting(
+        "auto", "`httptools` (C, fast), `h11` (Python), or `auto`: httptools where it can be imported."
+    )
+    # nginx's and Apache's: what passes them passes here.
+    max_request_line: kinds.SizeLimit = setting(
+        "8KiB", "Method, target and version of a request: more is answered 414.", elsewhere=("limit_request_line",)
+    )
+    # Twice nginx's 4 × 8 KiB: session cookies and tokens of single sign-on fit.
+    max_header_bytes: kinds.SizeLimit = setting(
+        "64KiB", "All header fields of a request: more is answered 431.", elsewhere=("limit_request_field_size",)
+    )
+    # Gunicorn's and Apache's.
+    max_headers: kinds.Count = setting(
+        100, "How many header fields a request may have: more is answered 431.", elsewhere=("limit_request_fields",)
+    )
+    # An application has its own idea, and a reverse proxy its own limit.
+    max_body: kinds.SizeOrOff = setting(
+        "off", "A request's body: more is answered 413, before it is read where its length is told."
+    )
+    # Nearly all forms and JSON documents stay in memory; a hundred uploads at once cost 100 MiB at most.
+    body_memory: kinds.Size = setting(
+        "1MiB", "A request's body up to this stays in memory; a larger one goes to a temporary file."
+    )
+    # A whole page fits, so that a slow reader doesn't hold up the application.
+    response_memory: kinds.SizeLimit = setting(
+        "1MiB", "So much of a response is kept for a client that reads slowly; beyond it the application waits."
+    )
+    # A proxy on this machine is the usual set-up, and nobody else can come from there.
+    trusted_proxies: kinds.Proxies = setting(
+        ["127.0.0.1", "::1", "unix"],
+        "From whom forwarding headers are believed: addresses, networks, and `unix` for UNIX sockets.",
+        elsewhere=("forwarded_allow_ips", "forwarded-allow-ips"),
+    )
+    # What nginx, HAProxy, Caddy, Traefik and the clouds send.
+    forwarded: Literal["x-forwarded", "rfc7239", "off"] = setting(
+        "x-forwarded", "Which forwarding headers: `X-Forwarded-For` and its family, `Forwarded` (RFC 7239), or none."
+    )
+    proxy_protocol: Literal["off", "required"] = setting(
+        "off", "`required`: every connection begins with a PROXY protocol header, version 1 or 2.", later=True
+    )
+    # A name without a version tells an attacker nothing.
+    server_header: kinds.ServerHeader = setting("workerhub", "The `Server` header of responses that have none.")
+
+
+class TlsConfig(Table):
+    """TLS, without a proxy in front."""
+
+    certificate: kinds.Path = setting(
+        None, "The certificate chain, PEM.", later=True, elsewhere=("certfile", "ssl_certfile")
+    )
+    key: kinds.Path = setting(None, "The private key, PEM.", later=True, elsewhere=("keyfile", "ssl_keyfile"))
+    client_ca: kinds.Path = setting(
+        None, "Clients must show a certificate that one of these signed, PEM.", later=True, elsewhere=("ca_certs",)
+    )
+    # RFC 8996 deprecates everything below.
+    minimum_version: Literal["1.2", "1.3"] = setting("1.2", "The lowest version of TLS to speak.", later=True)
+    ciphers: kinds.Text = setting(None, "Cipher suites for TLS 1.2, as OpenSSL writes them.", later=True)
+
+
+class LogConfig(Table):
+    """The error log and the access log."""
+
+    level: Literal["debug", "info", "warning", "error"] = setting(
+        "info",
+        "The least important message that is still written to the error log.",
+        elsewhere=("loglevel", "log_level"),
+    )
+    format: Literal["text", "json"] = setting(
+        "text", "The error log's format: lines for people, or one JSON object each."
+    )
+    # Containers and systemd collect standard error.
+    file: kinds.Path = setting(
+        "-",
+        "The error log: a file, or `-` for standard error.",
+        elsewhere=("errorlog", "error_logfile", "error-logfile"),
+    )
+    # As everybody; turn it off where the proxy in front writes one.
+    access: kinds.PathOrOff = setting(
+        "-", "The access log: a file, `-` for standard output, or `off`.", elsewhere=("accesslog", "access_logfile")
+    )
+    # Every log analyser reads it.
+    access_format: kinds.AccessFormat = setting(
+        "combined",
+        'A line of the access log: `combined`, `common`, `json`, or a pattern such as `%(h)s "%(r)s" %(s)s %(D)s`.',
+        elsewhere=("access_log_format", "access_logformat"),
+    )
+
+
+class ControlConfig(Table):
+    """How the control verbs reach the server."""
+
+    socket: kinds.Path = setting(None, "The control socket. Left out: in a private directory of the user.", later=True)
+
+
+class HooksConfig(Table):
+    """Functions to call when something happens, by dotted name. Each runs outside the master."""
+
+    server_ready: kinds.Hook = setting(
+        None, "Every worker of the first generation is ready.", elsewhere=("when_ready",)
+    )
+    worker_forked: kinds.Hook = setting(
+        None, "In a new worker, before the application is imported.", elsewhere=("post_fork",)
+    )
+    worker_ready: kinds.Hook = setting(
+        None, "In a new worker, after the application is imported.", elsewhere=("post_worker_init",)
+    )
+    worker_exited: kinds.Hook = setting(None, "A worker is gone.", elsewhere=("child_exit", "worker_exit"))
+    reloaded: kinds.Hook = setting(None, "A reload is over.", elsewhere=("on_reload",))
+
+
+class ServerConfig(Table):
+    """A whole configuration."""
+
+    app: kinds.Application = setting(
+        ...,
+        "The WSGI application: `module:callable`, `module:factory()`, or `module`, which means `module:application`.",
+        elsewhere=("wsgi_app", "application", "module"),
+    )
+    # This machine only, until somebody says otherwise.
+    bind: kinds.Addresses = setting(
+        "127.0.0.1:8000",
+        "Where to listen, one or a list: `host:port`, `:port` (all interfaces), `[::1]:port`, `unix:/path`, `fd://3`, `systemd` (a later version).",
+        flags=("-b", "--bind"),
+        elsewhere=("listen", "http-socket"),
+    )
+    # Gunicorn's; the kernel cuts it to net.core.somaxconn.
+    backlog: kinds.Count = setting(2048, "How many connections may wait to be accepted.")
+    preload: bool = setting(
+        False,
+        "Import the application once, in a template process that forks the workers.",
+        later=True,
+        elsewhere=("preload_app",),
+    )
+    chdir: kinds.Path = setting(None, "Change to this directory before the application is imported.")
+    python_path: kinds.Paths = setting(
+        [], "Directories to search for modules first.", elsewhere=("pythonpath", "python-path")
+    )
+    env: kinds.Environment = setting(
+        {}, "Environment variables for the application.", elsewhere=("raw_env", "environment")
+    )
+    user: kinds.Account = setting(None, "Workers run as this user.", elsewhere=("uid",))
+    group: kinds.Account = setting(None, "Workers run as this group. Left out: the user's own.", elsewhere=("gid",))
+    umask: kinds.Umask = setting(None, "The file mode creation mask, octal.")
+    pidfile: kinds.Path = setting(None, "Write the master's process id to this file.", elsewhere=("pid", "pid_file"))
+    name: kinds.ProcessName = setting(
+        "workerhub", "What `ps` shows before the colon: `NAME: master`.", elsewhere=("proc_name", "procname")
+    )
+    worker: WorkerConfig = Field(default_factory=WorkerConfig)
+    timeouts: TimeoutsConfig = Field(default_factory=TimeoutsConfig)
+    recycle: RecycleConfig = Field(default_factory=RecycleConfig)
+    restart: RestartConfig = Field(default_factory=RestartConfig)
+    reload: ReloadConfig = Field(default_factory=ReloadConfig)
+    http: HttpConfig = Field(default_factory=HttpConfig)
+    tls: TlsConfig = Field(default_factory=TlsConfig)
+    log: LogConfig = Field(default_factory=LogConfig)
+    control: ControlConfig = Field(default_factory=ControlConfig)
+    hooks: HooksConfig = Field(default_factory=HooksConfig)
