@@ -1,0 +1,125 @@
+"""Field lines become entries of the WSGI environment."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from workerhub.http.errors import Fault, Refused
+from workerhub.http.grammar import FIELD_LINE
+from workerhub.http.parsers import HeadParser, ParserRefused
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_DROPPED: Final = ""
+"""The key of a field that doesn't reach the application."""
+
+_LEARNED_MAX: Final = 4096
+"""Spellings remembered per process and kind of peer. Clients spell some hundred; beyond this somebody makes them up."""
+
+_SINGLE: Final = frozenset({"HTTP_HOST", "CONTENT_LENGTH", "CONTENT_TYPE", "HTTP_AUTHORIZATION"})
+"""Fields that frame, route, interpret or authorise a request have one value; two of them are two readings of one request."""
+
+
+class FieldNames:
+    """Remembers raw field names and their keys: looking one up takes 0.03 us, working it out 0.6 us.
+
+    Dropped are, for every peer: names with an underscore, which would become the key of their hyphenated neighbour (nginx drops them
+    too), and Proxy, which would become HTTP_PROXY (CVE-2016-5385). And the forwarding fields that aren't believed, see `forwarded`.
+    """
+
+    __slots__ = ("_hide_forwarded", "_hide_x_forwarded", "keys")
+
+    def __init__(self, *, hide_forwarded: bool, hide_x_forwarded: bool) -> None:
+        self._hide_forwarded = hide_forwarded
+        self._hide_x_forwarded = hide_x_forwarded
+        self.keys: dict[bytes, str] = {}
+
+    def __getitem__(self, name: bytes) -> str:
+        """The key of a name; `keys` is faster for those that are known."""
+        key = self.keys.get(name)
+        if key is None:
+            key = self._work_out(name)
+            if len(self.keys) < _LEARNED_MAX:
+                self.keys[name] = key
+        return key
+
+    def _work_out(self, name: bytes) -> str:
+        if b"_" in name:
+            return _DROPPED
+        key = name.decode("ascii").upper().replace("-", "_")
+        if key in {"CONTENT_LENGTH", "CONTENT_TYPE"}:
+            return key
+        hidden = (
+            key == "PROXY"
+            or (self._hide_forwarded and key == "FORWARDED")
+            or (self._hide_x_forwarded and key.startswith("X_FORWARDED"))
+        )
+        return _DROPPED if hidden else "HTTP_" + key
+
+
+class FieldReader:
+    """A connection's parser and what becomes of the fields it finds.
+
+    The parser calls `dict.__setitem__` for each field: with no Python function in between, four fields take 0.6 us less. A dictionary
+    forgets repeated names, and drops none; both are noticed by counting, and then the fields are read again, slowly.
+    """
+
+    __slots__ = ("_found", "_names", "_parse")
+
+    def __init__(self, parser: Callable[[Callable[[bytes, bytes], object]], HeadParser], names: FieldNames) -> None:
+        self._found: dict[bytes, bytes] = {}
+        self._parse = parser(self._found.__setitem__).parse
+        self._names = names
+
+    def read(self, head: bytes, count: int, environ: dict[str, Any]) -> bool:
+        """Put the fields of a head that passed the gate into an environment that has none yet.
+
+        Args:
+            head: the whole head, no white space behind its values.
+            count: its number of field lines.
+            environ: gets `HTTP_*`, CONTENT_LENGTH and CONTENT_TYPE.
+
+        Returns:
+            False: the parser found the head malformed. The fields are in the environment all the same, for a better verdict.
+
+        Raises:
+            Refused: a field that has one value is repeated.
+        """
+        found = self._found
+        expected = len(environ) + count
+        try:
+            self._parse(head)
+            keys = self._names.keys
+            for name, value in found.items():
+                environ[keys[name]] = value.decode("latin-1")
+            if len(environ) == expected and _DROPPED not in environ:
+                return True
+            accepted = True
+        except KeyError:  # a name that isn't known yet
+            accepted = True
+        except ParserRefused:
+            accepted = False
+        finally:
+            found.clear()
+        self._read_slowly(head, environ)
+        return accepted
+
+    def _read_slowly(self, head: bytes, environ: dict[str, Any]) -> None:
+        for key in [key for key in environ if key in _FRAMING or key.startswith("HTTP_")]:
+            del environ[key]
+        environ.pop(_DROPPED, None)
+        for match in FIELD_LINE.finditer(head, head.index(b"\n") + 1):
+            key = self._names[match[1]]
+            value = match[2].strip(b" \t").decode("latin-1")
+            if key not in environ:
+                environ[key] = value
+            elif key in _SINGLE:
+                raise Refused(Fault.FIELD_REPEATED)
+            elif key:
+                # RFC 9110, 5.3: lines of one name are one list. Cookie is joined as RFC 9113, 8.2.3 has it.
+                environ[key] += ("; " if key == "HTTP_COOKIE" else ", ") + value
+        environ.pop(_DROPPED, None)
+
+
+_FRAMING: Final = frozenset({"CONTENT_LENGTH", "CONTENT_TYPE"})

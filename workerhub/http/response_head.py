@@ -1,0 +1,125 @@
+"""What an application gives to `start_response`, checked and turned into bytes (PEP 3333; RFC 9110, 5 and 15; RFC 9112, 4 and 5).
+
+Nothing an application passes can end a line: names are tokens, values have no control character but HTAB, the status is three digits
+and a phrase. What is wrong is raised where the application called `start_response`, so its own traceback shows the place.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import IntEnum
+from typing import Final
+
+
+class FieldKind(IntEnum):
+    """What a response field means to the server."""
+
+    PLAIN = 0
+    CONTENT_LENGTH = 1
+    DATE = 2
+    SERVER = 3
+
+
+_STATUS: Final = re.compile(r"([2-9][0-9]{2})(?: ([\t\x20-\x7e\x80-\xff]*))?")
+_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
+_VALUE: Final = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
+_DIGITS: Final = re.compile(r"[0-9]{1,18}", re.ASCII)
+
+_KINDS: Final = {
+    "content-length": FieldKind.CONTENT_LENGTH,
+    "date": FieldKind.DATE,
+    "server": FieldKind.SERVER,
+}
+_HOP_BY_HOP: Final = frozenset(
+    {
+        "connection",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "trailers",
+        "transfer-encoding",
+        "upgrade",
+    }
+)
+"""PEP 3333, "Other HTTP Features": the connection is the server's business; an application that sets one of these is in error."""
+
+_REMEMBERED_MAX: Final = 1024
+"""Status lines and field names remembered; an application that makes up more pays for working them out."""
+
+_statuses: dict[str, tuple[int, bytes]] = {}
+_kinds: dict[str, FieldKind] = {}
+
+
+def read_status(status: str) -> tuple[int, bytes]:
+    r"""The code and the status line with its CRLF. Looking one up takes 0.05 us, working it out 1 us.
+
+    Raises:
+        TypeError: it isn't a `str`.
+        ValueError: it isn't three digits from 200 up and a reason phrase without control characters.
+    """
+    known = _statuses.get(status)
+    if known is not None:
+        return known
+    if not isinstance(status, str):
+        raise TypeError(f"the status must be a str like '200 OK', not {type(status).__name__}")
+    match = _STATUS.fullmatch(status)
+    if match is None:
+        raise ValueError(f"invalid status {status!r}: expected three digits from 200 up, a space and a reason phrase")
+    made = int(match[1]), f"HTTP/1.1 {match[1]} {match[2] or ''}\r\n".encode("latin-1")
+    if len(_statuses) < _REMEMBERED_MAX:
+        _statuses[status] = made
+    return made
+
+
+def _learn_kind(name: str) -> FieldKind:
+    if not isinstance(name, str):
+        raise TypeError(f"a header name must be a str, not {type(name).__name__}")
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"invalid header name {name!r}")
+    folded = name.lower()
+    if folded in _HOP_BY_HOP:
+        raise ValueError(f"{name} is a hop-by-hop header: it belongs to the server, not to the application")
+    kind = _KINDS.get(folded, FieldKind.PLAIN)
+    if len(_kinds) < _REMEMBERED_MAX:
+        _kinds[name] = kind
+    return kind
+
+
+def read_fields(fields: list[tuple[str, str]]) -> tuple[str, int | None, bool, bool]:
+    r"""The field lines but for Content-Length, the Content-Length if any, and whether Date and Server are among the lines.
+
+    Raises:
+        TypeError: a name or value isn't a `str`.
+        ValueError: a name or value is invalid, or says what only the server may say.
+    """
+    lines = ""
+    length: int | None = None
+    has_date = has_server = False
+    for name, value in fields:
+        kind = _kinds.get(name)
+        if kind is None:
+            kind = _learn_kind(name)
+        # `isprintable` (0.04 us) is False for everything that must not stand there, and for some that may: then look closer.
+        if type(value) is not str or not value.isprintable():
+            _check_value(name, value)
+        if not kind:
+            lines += name + ": " + value + "\r\n"
+        elif kind == FieldKind.CONTENT_LENGTH:
+            if not _DIGITS.fullmatch(value) or (length is not None and length != int(value)):
+                raise ValueError(f"invalid Content-Length {value!r}")
+            length = int(value)
+        else:
+            has_date = has_date or kind == FieldKind.DATE
+            has_server = has_server or kind == FieldKind.SERVER
+            lines += name + ": " + value + "\r\n"
+    return lines, length, has_date, has_server
+
+
+def _check_value(name: str, value: str) -> None:
+    if not isinstance(value, str):
+        raise TypeError(f"the value of header {name} must be a str, not {type(value).__name__}")
+    if not _VALUE.fullmatch(value):
+        raise ValueError(f"the value of header {name} holds control characters or what latin-1 hasn't got")
