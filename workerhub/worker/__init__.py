@@ -1,0 +1,56 @@
+"""The plug-in contract: what a worker class has to be, and all that it may know. Public, versioned.
+
+A plug-in imports from here, from `workerhub.http` and from `workerhub.errors`; nothing else of workerhub is its concern.
+`docs/reference/worker-contract.md` is the same in prose.
+"""
+
+from workerhub.errors import ClientDisconnected, RequestTimeout
+from workerhub.worker.context import (
+    AccessLog,
+    Books,
+    Log,
+    RunRecord,
+    ServeSettings,
+    Stopping,
+    WorkerContext,
+    WSGIApplication,
+)
+from workerhub.worker.contract import CONTRACT_VERSION, Worker, WorkerType
+from workerhub.worker.defects import capacity_defects, defects
+from workerhub.worker.options import WorkerOptions
+from workerhub.worker.registry import (
+    ENTRY_POINT_GROUP,
+    Listing,
+    UnknownWorkerError,
+    WorkerClass,
+    available,
+    find,
+)
+from workerhub.worker.slot import RequestSlot, Tally
+
+__all__ = [
+    "CONTRACT_VERSION",
+    "ENTRY_POINT_GROUP",
+    "AccessLog",
+    "Books",
+    "ClientDisconnected",
+    "Listing",
+    "Log",
+    "RequestSlot",
+    "RequestTimeout",
+    "RunRecord",
+    "ServeSettings",
+    "Stopping",
+    "Tally",
+    "UnknownWorkerError",
+    "WSGIApplication",
+    "Worker",
+    "WorkerClass",
+    "WorkerContext",
+    "WorkerOptions",
+    "WorkerType",
+    "available",
+    "capacity_defects",
+    "defects",
+    "find",
+]

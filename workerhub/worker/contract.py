@@ -1,0 +1,148 @@
+"""The contract that every worker class keeps, the built-in ones and anybody's.
+
+A worker class decides one thing: how the requests that reach one process are run, one after the other, in threads, in
+greenlets. Everything else is the same for all of them and is done around them: forking, signals, readiness, deadlines,
+recycling, draining, counting, logging, exit codes. So a worker class never counts requests or compares them with a
+limit, never beats a heart, never watches its parent, never installs a signal handler and never exits the process.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeAlias, TypeVar
+
+from workerhub.worker.options import WorkerOptions
+
+if TYPE_CHECKING:
+    from workerhub.worker.context import WorkerContext, WSGIApplication
+
+CONTRACT_VERSION = 1
+"""Rises when a class written for the version before could no longer be run as it is."""
+
+OptionsT = TypeVar("OptionsT", bound=WorkerOptions)
+
+
+class Worker(ABC, Generic[OptionsT]):
+    """One worker process, from its first moment to its last, as its class sees it.
+
+    The order of a life, all in the child unless said otherwise::
+
+        unavailable()  capacity()       in the master, before any fork
+        __init__()                      right after the fork
+        prepare()                       before the application is imported
+        serve(app)                      after it was imported; the worker is reported ready
+            interrupt(index)            at any moment during serve(), from a signal handler in the main thread
+        close()                         always, whatever happened before
+
+    `prepare`, `serve`, `interrupt` and `close` are called in the main thread.
+    """
+
+    Options: ClassVar[type[WorkerOptions]] = WorkerOptions
+    """The model of this class's keys in the `[worker]` table."""
+
+    default_keepalive: ClassVar[float | None] = 75.0
+    """`timeouts.keepalive` in seconds where the configuration doesn't say; None switches keep-alive off."""
+
+    contract_version: ClassVar[int] = CONTRACT_VERSION
+    """The version of the contract that the class was written for. Worth stating in a class that is distributed: a
+    workerhub that speaks another version then refuses the class by name instead of failing in the middle."""
+
+    @classmethod
+    def unavailable(cls) -> str | None:
+        """Say why this class can't run here, or None.
+
+        Called in the master, for every installed class, by `check`, `workers` and at start. May look (is a library
+        installed? is this Linux?) and may not touch: no import that has effects, no thread, no descriptor, no write.
+
+        Returns:
+            None where it can run, else one line that ends with what to do:
+            "gevent is not installed; pip install 'workerhub[gevent]'".
+
+        Raising: counts as a defect of the class, which is refused.
+        """
+        return None
+
+    @classmethod
+    @abstractmethod
+    def capacity(cls, options: OptionsT) -> int:
+        """Tell how many requests one process can run at once: 1 or more.
+
+        Called in the master with validated options, before any fork and at each reload; a pure function of `options`.
+        The process gets so many request slots on the shared board, numbered 0 .. capacity - 1. `serve` never runs more.
+
+        Raising: the configuration is refused with the message.
+        """
+
+    def __init__(self, context: WorkerContext, options: OptionsT) -> None:
+        """Keep what is given; do nothing else yet.
+
+        Called in the child, right after it dropped its privileges. No thread, no monkey-patching, no import of the
+        application's world: that is `prepare`'s.
+
+        Args:
+            context: all that this worker may know of the server.
+            options: the validated `[worker]` table, an instance of `Options`.
+
+        Raising: the worker exits with "setup failed" and the traceback; `close` is not called, as there is nobody to call.
+        """
+        self.context = context
+        self.options = options
+
+    def prepare(self) -> None:  # empty is a good default
+        """Make the process ready for the application's import: the place for monkey-patching.
+
+        Called once in the child, main thread, before the application or anything of it is imported. May import and
+        patch; may not start to serve or to accept. `timeouts.boot` is running.
+
+        Raising: the worker exits with "setup failed" and the traceback; `close` is called first.
+        """
+
+    @abstractmethod
+    def serve(self, app: WSGIApplication) -> None:
+        """Serve until `context.stopping` is true, then drain, then return.
+
+        Called once in the child, main thread; the worker has just been reported ready. Accepts from
+        `context.listeners` (non-blocking sockets that siblings share: an accept may find nothing) only what it can
+        run, so that a busy worker leaves connections to its siblings; reads through `context.connection`; runs each
+        request through a slot that `context.request` made, which does the book-keeping.
+
+        To be told of the stop without delay, put `context.stopping` into the poller. Draining is: (`stopping.server`:
+        accept until the queue is empty, first;) accept no more; finish what runs; answer what arrives on a connection
+        that is still open with `last=True`; close idle connections after a short linger. `timeouts.graceful` is not this
+        method's concern: a worker that takes longer is ended from outside.
+
+        May not: install signal handlers, fork, change directory or user, call `sys.exit` or `os._exit`.
+
+        Raising, or returning without being asked to stop: the worker exits as "serve failed" with the traceback in the
+        log, and is replaced under the crash budget. One connection's or request's trouble is therefore to be kept here.
+        """
+
+    @abstractmethod
+    def interrupt(self, index: int) -> bool:
+        """End the request that runs in slot `index`, and only that one, if this runtime can.
+
+        Called in the child's main thread from within a signal handler, at most a few times per request, after its
+        deadline; the log already says where it was stuck. So it may come between any two bytecodes of `serve`: it may
+        set flags, wake a poller or a thread, or, where the request runs in the main thread itself, raise
+        `RequestTimeout` right here. It may not block, log or wait for the request's end. It must leave a slot alone
+        whose `RequestSlot.interruptible` is false.
+
+        Returns:
+            True if the request is being ended, False if it can't be or is already over. Either way the master looks
+            again `timeouts.kill` later, and replaces the worker if the same request is still there.
+
+        Raising anything but `RequestTimeout`: logged, and taken as False.
+        """
+
+    def close(self) -> None:  # empty is a good default
+        """Give back what the instance holds: descriptors, threads, temporary files.
+
+        Called once in the child, last, also after `prepare` or `serve` raised. The listeners are not its to close.
+        May not wait for requests.
+
+        Raising: logged; the exit code stays what it was.
+        """
+
+
+WorkerType: TypeAlias = type[Worker[Any]]
+"""A worker class, whatever its options."""

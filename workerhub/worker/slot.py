@@ -1,0 +1,115 @@
+"""The life of one request, the same for every worker class."""
+
+from __future__ import annotations
+
+import math
+import sys
+import traceback
+from itertools import count
+from time import monotonic, time
+from typing import TYPE_CHECKING
+
+from workerhub.errors import ClientDisconnected, RequestTimeout
+from workerhub.http import HttpDate, Outcome, Output, Request, WsgiGateway
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from workerhub.worker.context import AccessLog, RunRecord, WorkerContext, WSGIApplication
+
+
+class Tally:
+    """Counts this worker's finished requests and says once when it is time for a fresh process."""
+
+    __slots__ = ("_limit", "_next", "_reached")
+
+    def __init__(self, limit: int | None, reached: Callable[[], None]) -> None:
+        self._next = count(1).__next__  # atomic, so threads may share it
+        self._limit = limit
+        self._reached = reached
+
+    def add(self) -> None:
+        """One request more is finished."""
+        if self._next() == self._limit:
+            self._reached()
+
+
+class RequestSlot:
+    """Runs requests on one row of the board, one at a time: the only request lifecycle there is.
+
+    Dispatched: written on the board with its deadline. Run: by the WSGI gateway. Over, however it went: taken off the
+    board, counted, written to the access log, its files freed. The worker class adds nothing to this and can't skip
+    a part of it.
+
+    Attributes:
+        interruptible: whether an `interrupt` may raise `RequestTimeout` into the request now. True only while the
+            gateway runs; what comes before and after has to be left in peace.
+    """
+
+    __slots__ = ("_access", "_date", "_gateway", "_log", "_record", "_tally", "_timeout", "interruptible")
+
+    def __init__(
+        self, context: WorkerContext, app: WSGIApplication, record: RunRecord, access: AccessLog | None
+    ) -> None:
+        self._gateway = WsgiGateway(app, context.settings.http, self._failed)
+        self._date = HttpDate()
+        self._record = record
+        self._tally = context.tally
+        self._access = access
+        self._log = context.log
+        self._timeout = context.settings.request_timeout or math.inf
+        self.interruptible = False
+
+    def run(
+        self, request: Request, output: Output, *, last: bool = False, settle: Callable[[], None] | None = None
+    ) -> Outcome:
+        """Run one complete request and write its response. Never raises for what the application or the client does.
+
+        Args:
+            request: a complete request; it is closed before this returns.
+            output: takes the response's bytes.
+            last: answer with `Connection: close`, because the worker is leaving.
+            settle: called when the application is done. A class whose `interrupt` takes effect later than it returns (an
+                exception sent to a thread) makes sure here that none arrives any more; until it returns,
+                `RequestTimeout` may still come, and is absorbed.
+
+        Returns:
+            what became of it; `keep_alive` false means: close the connection after what is written has been sent.
+        """
+        environ = request.environ
+        environ["wsgi.errors"] = sys.stderr
+        started_at = monotonic()
+        self._record.begin(
+            f"{request.method} {request.target}".encode(),
+            environ["REMOTE_ADDR"].encode(),
+            started_at,
+            started_at + self._timeout,
+        )
+        outcome: Outcome | None = None
+        try:
+            self.interruptible = True
+            outcome = self._gateway.run(request, output, self._date.line(time()), last=last)
+            self.interruptible = False
+            if settle is not None:
+                settle()
+        except RequestTimeout as late:
+            # It came in the crack between the gateway, which answers it, and the line after.
+            self.interruptible = False
+            if settle is not None:
+                settle()
+            if outcome is None:
+                outcome = Outcome(status=504, sent=0, keep_alive=False, error=late)
+        self._record.end()
+        self._tally.add()
+        if self._access is not None:
+            self._access(environ, outcome.status, outcome.sent, monotonic() - started_at)
+        request.close()
+        return outcome
+
+    def _failed(self, request: Request, error: BaseException) -> None:
+        """The application raised, or answered what can't be sent."""
+        line = f"{request.method} {request.target}"
+        if isinstance(error, ClientDisconnected):
+            self._log.debug(f"the client went away during {line}")
+        elif not isinstance(error, RequestTimeout):  # which was logged when it was sent, with the stack
+            self._log.error(f"the application failed in {line}", "".join(traceback.format_exception(error)))
