@@ -1,0 +1,205 @@
+"""An operating system that exists only in memory. Its clock jumps: hours of a server's life pass in milliseconds."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from itertools import count
+from math import isfinite
+
+from workerhub.kernel.birth import Birth
+from workerhub.kernel.protocol import Happening, HookEnded, SignalArrived
+from workerhub.supervisor.commands import Nudge
+from workerhub.supervisor.events import ChildExited, ChildFailed, ChildId, ChildReady, Exit, LimitReached, Reading, Run
+from workerhub.testing.processes import ABORTED, APP_FAILED, DRAINED, KILLED, Process, Request, Script
+from workerhub.testing.transcript import Transcript
+
+FIRST_PID = 101
+
+
+class DeadlockError(AssertionError):
+    """The master sleeps, and nothing will ever happen again."""
+
+
+class OutOfFuelError(AssertionError):
+    """The master is still busy after so many steps that it must be spinning."""
+
+
+class FakeKernel:
+    """Implements `workerhub.kernel.protocol.Kernel` without a single system call.
+
+    What will happen lies in a heap; `wait` jumps to the next of it. A pretend process does what its `Script` says and what it is
+    nudged to; `life` is never run.
+
+    Args:
+        scripts: which script the n-th process follows, counted from 1.
+        script: which one the others follow.
+        transcript: where everything is noted.
+        fuel: how many times the master may ask something of this kernel.
+    """
+
+    def __init__(
+        self,
+        scripts: Mapping[int, Script] | None = None,
+        script: Script = Script(),  # noqa: B008  # frozen: sharing it is safe
+        transcript: Transcript | None = None,
+        fuel: int = 100_000,
+    ) -> None:
+        self.transcript = transcript if transcript is not None else Transcript()
+        self.living: dict[ChildId, Process] = {}
+        self.births = 0
+        self._scripts = dict(scripts or {})
+        self._script = script
+        self._fuel = fuel
+        self._now = 0.0
+        self._order = count()
+        self._future: list[tuple[float, int, Callable[[], Happening | None]]] = []
+
+    # --- what a test arranges -----------------------------------------------------------------------------------------------
+
+    def send_signal(self, at: float, name: str) -> None:
+        """Have the master get a signal at that moment."""
+
+        def arrive() -> Happening:
+            self.transcript.note(self._now, "operator", f"sends {name}")
+            return SignalArrived(self._now, name)
+
+        self._plan(at, arrive)
+
+    def end_process(self, at: float, birth: int, how: Exit) -> None:
+        """Have the n-th process end at that moment, as if by somebody outside; if it is gone by then, nothing happens."""
+        self._plan(at, lambda: self._end(ChildId(birth), how))
+
+    # --- the kernel's face --------------------------------------------------------------------------------------------------
+
+    def now(self) -> float:
+        """Seconds since the beginning of the pretend world."""
+        return self._now
+
+    def wait(self, until: float | None) -> Sequence[Happening]:
+        """Jump to the next thing that happens, or to the moment."""
+        while True:
+            self._burn()
+            if not self._future and until is None:
+                raise DeadlockError(f"nothing will ever happen again\n{self.transcript}")
+            if until is not None and (not self._future or self._future[0][0] > until):
+                self._now = max(self._now, until)
+                return []
+            self._now = max(self._now, self._future[0][0])
+            if happenings := self._due():
+                return happenings
+
+    def spawn(self, child: ChildId, capacity: int, life: Callable[[Birth], int]) -> int:  # noqa: ARG002  # pretend
+        """Begin a pretend process.
+
+        Raises:
+            OSError: its script refuses.
+        """
+        self._burn()
+        self.births += 1
+        script = self._scripts.get(self.births, self._script)
+        if script.refused:
+            self.transcript.note(self._now, "kernel", f"can't start child {child}: {script.refused}")
+            raise OSError(script.refused)
+        process = Process(child, FIRST_PID + self.births - 1, script)
+        self.living[child] = process
+        self.transcript.note(self._now, "kernel", f"child {child} is born")
+        self._after(script.boots_after, process, self._boot)
+        self._after(script.dies_after, process, lambda process: self._end(process.child, script.exit))
+        return process.pid
+
+    def nudge(self, child: ChildId, nudge: Nudge) -> None:
+        """Tell a pretend process something."""
+        self._burn()
+        self.transcript.note(self._now, "master", f"tells child {child}: {nudge.value}")
+        process = self.living.get(child)
+        if process is None:
+            return
+        match nudge:
+            case Nudge.DRAIN | Nudge.FINISH:
+                process.leaving = True
+                self._leave_if_idle(process)
+            case Nudge.INTERRUPT:
+                for index, (run, request) in tuple(process.running.items()):
+                    if run.deadline <= self._now and not request.stubborn:
+                        self._finish(process, index)
+            case Nudge.DUMP:
+                process.dump += f"stacks of child {child} at {self._now:.3f}\n"
+            case Nudge.ABORT:
+                self._after(process.script.aborts_after, process, lambda process: self._end(process.child, ABORTED))
+            case Nudge.KILL:
+                self._after(process.script.reaped_after, process, lambda process: self._end(process.child, KILLED))
+            case Nudge.REOPEN:
+                pass
+
+    def read_board(self) -> Mapping[ChildId, Reading]:
+        """Look at every living process's row."""
+        self._burn()
+        return {child: process.reading() for child, process in self.living.items()}
+
+    def run_hook(self, hook: str, life: Callable[[], None], timeout: float) -> None:  # noqa: ARG002  # pretend
+        """Pretend that a hook ran, and went well."""
+        self._burn()
+        self.transcript.note(self._now, "master", f"runs the hook {hook}")
+        self._plan(self._now, lambda: HookEnded(self._now, hook, ""))
+
+    # --- the pretend world --------------------------------------------------------------------------------------------------
+
+    def _burn(self) -> None:
+        self._fuel -= 1
+        if self._fuel < 0:
+            raise OutOfFuelError("the master does not come to rest\n" + "\n".join(self.transcript.lines[-40:]))
+
+    def _plan(self, at: float, action: Callable[[], Happening | None]) -> None:
+        if isfinite(at):
+            heapq.heappush(self._future, (at, next(self._order), action))
+
+    def _after(self, seconds: float, process: Process, action: Callable[[Process], Happening | None]) -> None:
+        """Plan what the process does, if it still lives then."""
+        self._plan(self._now + seconds, lambda: action(process) if process.child in self.living else None)
+
+    def _due(self) -> list[Happening]:
+        happenings = []
+        while self._future and self._future[0][0] <= self._now:
+            _, _, action = heapq.heappop(self._future)
+            if (happening := action()) is not None:
+                happenings.append(happening)
+        return happenings
+
+    def _boot(self, process: Process) -> Happening:
+        if process.script.fails_with:
+            self.transcript.note(self._now, f"child {process.child}", "fails")
+            self._after(0.0, process, lambda process: self._end(process.child, APP_FAILED))
+            reason = process.script.fails_with
+            return ChildFailed(self._now, process.child, reason, f"Traceback of {reason}")
+        self.transcript.note(self._now, f"child {process.child}", "is ready")
+        for index, request in enumerate(process.script.requests):
+            self._after(request.after, process, partial(self._begin, index, request))
+        self._after(process.script.limit_after, process, lambda process: LimitReached(self._now, process.child))
+        return ChildReady(self._now, process.child)
+
+    def _begin(self, index: int, request: Request, process: Process) -> None:
+        if process.leaving:
+            return  # it has stopped accepting
+        run = Run(index, self._now, self._now + request.timeout, request.line, "192.0.2.1")
+        process.running[index] = run, request
+        self._after(request.lasts, process, lambda process: self._finish(process, index))
+
+    def _finish(self, process: Process, index: int) -> None:
+        if process.running.pop(index, None) is not None:
+            process.finished += 1
+            if process.leaving:
+                self._leave_if_idle(process)
+
+    def _leave_if_idle(self, process: Process) -> None:
+        if not process.running:
+            self._after(process.script.drains_after, process, lambda process: self._end(process.child, DRAINED))
+
+    def _end(self, child: ChildId, how: Exit) -> Happening | None:
+        process = self.living.pop(child, None)
+        if process is None:
+            return None
+        ended = f"exits with code {how.code}" if how.signal is None else f"dies of signal {how.signal}"
+        self.transcript.note(self._now, f"child {child}", ended)
+        return ChildExited(self._now, child, how, process.reading(), process.dump)

@@ -1,0 +1,78 @@
+"""Pretend processes: what they would do, and what they are doing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from math import inf
+
+from workerhub.supervisor.events import ChildId, Exit, Reading, Run
+from workerhub.supervisor.exits import WorkerExit
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request that a pretend worker will get.
+
+    Attributes:
+        after: seconds from readiness to its dispatch.
+        lasts: seconds it takes, if it is left alone; `inf`: for ever.
+        timeout: seconds from dispatch to its deadline.
+        stubborn: it doesn't end when it is interrupted.
+    """
+
+    after: float
+    lasts: float
+    timeout: float = inf
+    stubborn: bool = False
+    line: str = "GET /"
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """What a pretend process does. Seconds; `inf` is never.
+
+    Attributes:
+        boots_after: from birth to the report of readiness, or of failure.
+        fails_with: the report of failure in place of readiness; it exits with `WorkerExit.APP_FAILED`.
+        dies_after: from birth to an exit of its own accord, as `exit` says.
+        drains_after: from the order to leave, or from its last request's end, whichever is later, to its exit.
+        aborts_after: from the order to leave now to its exit.
+        reaped_after: from SIGKILL to its exit; longer than an instant for a process with much memory.
+        limit_after: from readiness to the report that its share of requests is done.
+        requests: what it gets to do once it is ready.
+        refused: it can't even be started, for this reason.
+    """
+
+    boots_after: float = 0.5
+    fails_with: str = ""
+    dies_after: float = inf
+    exit: Exit = Exit(signal=11)  # noqa: RUF009  # frozen: sharing it is safe
+    drains_after: float = 0.1
+    aborts_after: float = 0.05
+    reaped_after: float = 0.01
+    limit_after: float = inf
+    requests: tuple[Request, ...] = ()
+    refused: str = ""
+
+
+@dataclass(slots=True)
+class Process:
+    """A pretend process that isn't reaped yet."""
+
+    child: ChildId
+    pid: int
+    script: Script
+    leaving: bool = False
+    finished: int = 0
+    dump: str = ""
+    running: dict[int, tuple[Run, Request]] = field(default_factory=dict)
+
+    def reading(self) -> Reading:
+        """Its row on the board."""
+        return Reading(self.finished, tuple(run for run, _ in self.running.values()))
+
+
+ABORTED = Exit(code=int(WorkerExit.ABORTED))
+APP_FAILED = Exit(code=int(WorkerExit.APP_FAILED))
+DRAINED = Exit(code=int(WorkerExit.DRAINED))
+KILLED = Exit(signal=9)
