@@ -1,0 +1,126 @@
+"""What the loop does besides carrying events and commands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from math import inf
+
+import pytest
+from support.supervision import policy
+
+from workerhub.kernel.protocol import Happening, HookEnded
+from workerhub.master import Master
+from workerhub.supervisor import ChildId, Nudge, Reading, ServerExit
+from workerhub.testing import FakeKernel, FakeStage, Request, Script
+
+
+def run(kernel: FakeKernel, stage: FakeStage | None = None) -> int:
+    return Master(kernel, stage or FakeStage(kernel, [policy()]), lambda most: most).run()
+
+
+def lines(kernel: FakeKernel, who: str) -> list[str]:
+    return [line[23:] for line in kernel.transcript.lines if line[14:23].strip() == who]
+
+
+@pytest.mark.parametrize(("name", "code"), [("SIGTERM", 0), ("SIGINT", 0), ("SIGQUIT", 0)])
+def test_signals_that_stop(name: str, code: int) -> None:
+    kernel = FakeKernel()
+    kernel.send_signal(10, name)
+    assert run(kernel) == code
+    assert f"asked for ({name})" in str(kernel.transcript)
+
+
+def test_usr1_opens_the_log_files_anew_here_and_in_every_worker() -> None:
+    kernel = FakeKernel()
+    kernel.send_signal(10, "SIGUSR1")
+    kernel.send_signal(20, "SIGTERM")
+    run(kernel)
+    assert "opens its log files anew" in str(kernel.transcript)
+    assert [line for line in lines(kernel, "master") if "reopen" in line] == [
+        " tells child 1: reopen",
+        " tells child 2: reopen",
+    ]
+
+
+def test_usr2_says_that_upgrading_comes_later() -> None:
+    kernel = FakeKernel()
+    kernel.send_signal(10, "SIGUSR2")
+    kernel.send_signal(20, "SIGTERM")
+    run(kernel)
+    assert lines(kernel, "warning") == [
+        " SIGUSR2 has no meaning here: upgrading comes with a later version of workerhub"
+    ]
+
+
+class HookedStage(FakeStage):
+    """Has a function hooked up to everything."""
+
+    def hook(self, name: str, facts: Mapping[str, object]) -> Callable[[], None] | None:
+        return lambda: None
+
+
+def test_hooks_are_run_by_the_kernel() -> None:
+    kernel = FakeKernel()
+    for at, name in ((10, "SIGHUP"), (20, "SIGTERM")):
+        kernel.send_signal(at, name)
+    run(kernel, HookedStage(kernel, [policy()]))
+    assert [line.split()[-1] for line in lines(kernel, "master") if "hook" in line] == [
+        "server_ready",
+        "worker_exited",
+        "reloaded",
+        "worker_exited",
+        "worker_exited",
+        "worker_exited",
+    ]
+
+
+class FailingHookKernel(FakeKernel):
+    def wait(self, until: float | None) -> Sequence[Happening]:
+        return [
+            HookEnded(event.at, event.hook, "Traceback: nobody listens") if isinstance(event, HookEnded) else event
+            for event in super().wait(until)
+        ]
+
+
+def test_a_hook_that_fails_is_logged_and_changes_nothing() -> None:
+    kernel = FailingHookKernel()
+    kernel.send_signal(20, "SIGTERM")
+    assert run(kernel, HookedStage(kernel, [policy(size=1)])) == 0
+    assert lines(kernel, "error") == [" the hook server_ready failed"]
+
+
+class BrokenKernel(FakeKernel):
+    """Looking at the board raises something that nobody expects."""
+
+    def read_board(self) -> Mapping[ChildId, Reading]:
+        raise RuntimeError("the board is gone")
+
+
+def test_a_defect_of_the_master_leaves_no_orphans() -> None:
+    kernel = BrokenKernel({1: Script(requests=(Request(after=5, lasts=20),)), 2: Script(drains_after=inf)})
+    assert run(kernel, FakeStage(kernel, [policy(request_timeout=10)])) == ServerExit.DEFECT
+    assert kernel.living == {}
+    assert "RuntimeError: the board is gone" in str(kernel.transcript)
+    assert "child 1   exits with code 0" in str(kernel.transcript), "what ran was finished"
+    assert "child 2   dies of signal 9" in str(kernel.transcript), "what didn't leave was killed"
+
+
+def test_events_of_one_moment_are_taken_in_order_and_the_deadline_last() -> None:
+    kernel = FakeKernel(script=Script(boots_after=60))
+    kernel.send_signal(100, "SIGTERM")
+    assert run(kernel) == 0
+    assert "was not ready" not in str(kernel.transcript), "ready at the very deadline is in time"
+
+
+def test_nudges_are_sent_to_children_that_are_gone_without_harm() -> None:
+    kernel = FakeKernel()
+    kernel.nudge(ChildId(99), Nudge.KILL)
+    assert kernel.living == {}
+
+
+def test_signals_are_known_by_name() -> None:
+    kernel = FakeKernel()
+    kernel.send_signal(10, "SIGWINCH")
+    kernel.send_signal(20, "SIGTERM")
+    run(kernel)
+    assert lines(kernel, "warning") == [" SIGWINCH has no meaning here"]

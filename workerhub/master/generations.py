@@ -1,0 +1,165 @@
+"""The real stage: the plan of each generation that is still of use, and what they hold open together."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
+
+from workerhub.child import call_hook, live
+from workerhub.config.report import render
+from workerhub.errors import BindError, ConfigError
+from workerhub.kernel.birth import Birth
+from workerhub.kernel.identity import IdentityError, find_account, take_identity
+from workerhub.kernel.listeners import Listeners
+from workerhub.logs import Logs, open_logs
+from workerhub.master.stage import PlanRefusedError
+from workerhub.plan import Invocation, Plan, PoolPlan, load_plan, unchangeable
+from workerhub.supervisor import Level, PoolPolicy, Spawn
+
+FIRST = 1
+
+
+class Generations:
+    """Implements `workerhub.master.stage.Stage` with files and sockets.
+
+    Of a plan that failed nothing stays; of one that is replaced, neither, once its successor is committed. What two plans share is
+    never closed: a listener that both name stays as it is, with the connections that wait in it.
+
+    Args:
+        invocation: where plans come from.
+        plan: the first one.
+        logs: the first one's.
+        listeners: the first one's are open.
+    """
+
+    def __init__(self, invocation: Invocation, plan: Plan, logs: Logs, listeners: Listeners) -> None:
+        self._invocation = invocation
+        self._plans = {FIRST: plan}
+        self._logs = {FIRST: logs}
+        self._listeners = listeners
+        self._current = FIRST
+
+    @property
+    def plan(self) -> Plan:
+        """The plan in force."""
+        return self._plans[self._current]
+
+    @property
+    def policies(self) -> tuple[PoolPolicy, ...]:
+        """The numbers of the plan in force."""
+        return tuple(pool.policy for pool in self.plan.pools)
+
+    def load(self, generation: int) -> tuple[PoolPolicy, ...]:
+        """Read the configuration again, open what only the new plan needs.
+
+        Raises:
+            PlanRefusedError: nothing was touched.
+        """
+        try:
+            plan = load_plan(self._invocation)
+            logs = open_plan_logs(plan)
+        except ConfigError as error:
+            raise PlanRefusedError(render(error, "; nothing was changed")) from error
+        except IdentityError as error:
+            raise PlanRefusedError(str(error)) from error
+        except OSError as error:
+            raise PlanRefusedError(f"can't open the log {error.filename}: {error.strerror}") from error
+        try:
+            self._listeners.open(plan.bind)
+        except BindError as error:
+            logs.close()
+            raise PlanRefusedError(str(error)) from error
+        for setting in unchangeable(self.plan, plan):
+            self.log("warning", f"{setting} can't change while the server runs; it stays as it is", {}, "")
+        self._plans[generation], self._logs[generation] = self._with_same_user(plan), logs
+        return tuple(pool.policy for pool in plan.pools)
+
+    def commit(self, generation: int) -> None:
+        """Put the plan in force; close what only older ones needed."""
+        self._current = generation
+        for other in [other for other in self._plans if other != generation]:
+            self._forget(other)
+        self._listeners.retain(self.plan.bind)
+        if self._listeners.backlog != self.plan.backlog:
+            self._listeners.set_backlog(self.plan.backlog)
+
+    def abandon(self, generation: int) -> None:
+        """Close what only this plan needed."""
+        self._forget(generation)
+        self._listeners.retain([address for plan in self._plans.values() for address in plan.bind])
+
+    def capacity(self, order: Spawn) -> int:
+        """How many requests such a worker can run at once."""
+        return self._pool(order).capacity
+
+    def life(self, order: Spawn) -> Callable[[Birth], int]:
+        """What such a worker does, to be called in the child only."""
+        plan = self._plans[order.generation]
+        return partial(
+            live,
+            pool=self._pool(order),
+            order=order,
+            listeners=self._listeners,
+            logs=self._logs[order.generation],
+            title=plan.name,
+        )
+
+    def hook(self, name: str, facts: Mapping[str, object]) -> Callable[[], None] | None:
+        """The operator's function, as the pool's workers would call it: same user, directory and import path."""
+        hooked = next((pool for pool in self.plan.pools if pool.hooks.get(name)), None)
+        return None if hooked is None else partial(_call, hooked, name, dict(facts))
+
+    def log(self, level: Level, message: str, fields: Mapping[str, object], detail: str) -> None:
+        """Write to the error log of the plan in force."""
+        self._logs[self._current].error.write(level, message, detail, fields)
+
+    def reopen(self) -> None:
+        """Open the log files of every plan anew."""
+        for logs in self._logs.values():
+            logs.reopen()
+
+    def close(self) -> None:
+        """Close everything; files of UNIX sockets go."""
+        self._listeners.close()
+        for generation in list(self._plans):
+            self._forget(generation)
+
+    def _with_same_user(self, plan: Plan) -> Plan:
+        """A running server keeps its user: files and sockets that it opened as root belong to that one."""
+        user, group = self.plan.pools[0].identity.user, self.plan.pools[0].identity.group
+        pools = tuple(replace(pool, identity=replace(pool.identity, user=user, group=group)) for pool in plan.pools)
+        return replace(plan, pools=pools)
+
+    def _pool(self, order: Spawn) -> PoolPlan:
+        return next(pool for pool in self._plans[order.generation].pools if pool.name == order.pool)
+
+    def _forget(self, generation: int) -> None:
+        self._plans.pop(generation, None)
+        if logs := self._logs.pop(generation, None):
+            logs.close()
+
+
+def open_plan_logs(plan: Plan) -> Logs:
+    """Open what a plan's `log` table names.
+
+    Raises:
+        OSError: a file can't be opened; carries its name.
+    """
+    account = find_account(plan.config.user, plan.config.group)
+    return open_logs(
+        level=plan.log.level,
+        format=plan.log.format,
+        file=plan.log.file or "-",
+        access=plan.log.access or "off",
+        access_format=plan.log.access_format,
+        owner=None if account is None else (account.uid, account.gid),
+    )
+
+
+def _call(pool: PoolPlan, name: str, facts: Mapping[str, object]) -> None:
+    """Call a hook. In a process of its own."""
+    take_identity(pool.identity)
+    sys.argv = [name]
+    call_hook(name, pool.hooks[name], facts)

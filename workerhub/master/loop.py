@@ -1,0 +1,167 @@
+"""The loop: what happens becomes events, what the supervisor commands is done. Nothing is decided here."""
+
+from __future__ import annotations
+
+import traceback
+from collections import deque
+from typing import Final
+
+from workerhub.kernel.protocol import Happening, HookEnded, Kernel, SignalArrived
+from workerhub.master.signals import EVENTS, REOPEN, UPGRADE
+from workerhub.master.stage import PlanRefusedError, Stage
+from workerhub.supervisor import (
+    AbandonPlan,
+    BoardRead,
+    ChildExited,
+    ChildId,
+    ChildSpawned,
+    Command,
+    CommitPlan,
+    DeadlineReached,
+    Draw,
+    Event,
+    Leave,
+    Level,
+    LoadPlan,
+    Log,
+    Nudge,
+    PlanLoaded,
+    PlanRejected,
+    ReadBoard,
+    RunHook,
+    Send,
+    ServerExit,
+    Spawn,
+    SpawnFailed,
+    Started,
+    Supervisor,
+)
+
+HOOK_TIMEOUT: Final = 30.0
+"""Seconds. A hook tells somebody something; what takes longer should be left to whom it tells."""
+
+RESCUE_PATIENCE: Final = 30.0
+"""Seconds that workers have to finish when the master itself fails; the default of `timeouts.graceful`."""
+
+
+class Master:
+    """Runs a supervisor on a kernel.
+
+    Args:
+        kernel: the operating system, or a pretend one.
+        stage: the plans, and the log.
+        draw: chance; see `workerhub.supervisor.policy.Draw`.
+    """
+
+    def __init__(self, kernel: Kernel, stage: Stage, draw: Draw) -> None:
+        self._kernel = kernel
+        self._stage = stage
+        self._supervisor = Supervisor(stage.policies, draw)
+        self._living: set[ChildId] = set()
+        self._events: deque[Event] = deque()
+
+    def run(self) -> int:
+        """Serve until there is a reason to leave; the exit code. No worker is left behind, whatever happens."""
+        try:
+            return self._run()
+        except Exception:  # noqa: BLE001  # a defect of ours must not make orphans of the workers
+            self._log("error", "the master met an error that it has no name for; stopping", traceback.format_exc())
+            self._rescue()
+            return ServerExit.DEFECT
+
+    def _run(self) -> int:
+        self._events.append(Started(self._kernel.now()))
+        while True:
+            while self._events:
+                for command in self._supervisor.handle(self._events.popleft()):
+                    if isinstance(command, Leave):
+                        return command.code
+                    self._do(command)
+            self._sleep()
+
+    def _sleep(self) -> None:
+        """Wait for what happens next, or for the moment at which the supervisor wants to be called."""
+        until = self._supervisor.next_deadline()
+        for happening in self._kernel.wait(until):
+            self._take(happening)
+        now = self._kernel.now()
+        if until is not None and now >= until:
+            self._events.append(DeadlineReached(now))
+
+    def _take(self, happening: Happening) -> None:
+        match happening:
+            case SignalArrived(name=name) if name in EVENTS:
+                self._events.append(EVENTS[name](happening))
+            case SignalArrived(name=name) if name == REOPEN:
+                self._stage.reopen()
+                for child in self._living:
+                    self._kernel.nudge(child, Nudge.REOPEN)
+                self._log("info", f"log files opened anew ({name})")
+            case SignalArrived(name=name):
+                later = ": upgrading comes with a later version of workerhub" if name == UPGRADE else ""
+                self._log("warning", f"{name} has no meaning here{later}")
+            case HookEnded(hook=hook, failure=failure):
+                if failure:
+                    self._log("error", f"the hook {hook} failed", failure)
+            case ChildExited(child=child):
+                self._living.discard(child)
+                self._events.append(happening)
+            case _:
+                self._events.append(happening)
+
+    def _do(self, command: Command) -> None:
+        match command:
+            case Spawn():
+                self._spawn(command)
+            case Send(child=child, nudge=nudge):
+                self._kernel.nudge(child, nudge)
+            case ReadBoard():
+                readings = self._kernel.read_board()
+                self._events.append(BoardRead(self._kernel.now(), readings))
+            case LoadPlan() | CommitPlan() | AbandonPlan():
+                self._change_plan(command)
+            case Log(level=level, message=message, fields=fields, detail=detail):
+                self._stage.log(level, message, fields, detail)
+            case RunHook(hook=hook, facts=facts):
+                life = self._stage.hook(hook, facts)
+                if life is not None:
+                    self._kernel.run_hook(hook, life, HOOK_TIMEOUT)
+            case Leave():
+                raise AssertionError("leaving is the loop's business")
+
+    def _spawn(self, order: Spawn) -> None:
+        try:
+            pid = self._kernel.spawn(order.child, self._stage.capacity(order), self._stage.life(order))
+        except OSError as error:
+            self._events.append(SpawnFailed(self._kernel.now(), order.child, error.strerror or str(error)))
+        else:
+            self._living.add(order.child)
+            self._events.append(ChildSpawned(self._kernel.now(), order.child, pid))
+
+    def _change_plan(self, command: LoadPlan | CommitPlan | AbandonPlan) -> None:
+        match command:
+            case CommitPlan(generation):
+                self._stage.commit(generation)
+            case AbandonPlan(generation):
+                self._stage.abandon(generation)
+            case LoadPlan(generation):
+                try:
+                    policies = self._stage.load(generation)
+                except PlanRefusedError as error:
+                    self._events.append(PlanRejected(self._kernel.now(), str(error)))
+                else:
+                    self._events.append(PlanLoaded(self._kernel.now(), policies))
+
+    def _log(self, level: Level, message: str, detail: str = "") -> None:
+        self._stage.log(level, message, {}, detail)
+
+    def _rescue(self) -> None:
+        """See every worker out, without a supervisor: in peace first, then not."""
+        for nudge, patience in ((Nudge.FINISH, RESCUE_PATIENCE), (Nudge.KILL, RESCUE_PATIENCE)):
+            for child in self._living:
+                self._kernel.nudge(child, nudge)
+            until = self._kernel.now() + patience
+            while self._living and self._kernel.now() < until:
+                for happening in self._kernel.wait(until):
+                    if isinstance(happening, ChildExited):
+                        self._living.discard(happening.child)

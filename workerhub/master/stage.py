@@ -1,0 +1,51 @@
+"""What the master's loop needs besides a kernel: everything about plans, and the log."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+from workerhub.errors import WorkerhubError
+from workerhub.kernel.birth import Birth
+from workerhub.supervisor.commands import Level, Spawn
+from workerhub.supervisor.policy import PoolPolicy
+
+
+class PlanRefusedError(WorkerhubError):
+    """A reload's configuration can't be used, or can't be served. The text is what the operator reads."""
+
+
+class Stage(Protocol):
+    """The plans by generation, with what each of them holds open. `workerhub.testing.FakeStage` is another."""
+
+    @property
+    def policies(self) -> tuple[PoolPolicy, ...]:
+        """The first plan's, one for each pool."""
+
+    def load(self, generation: int) -> tuple[PoolPolicy, ...]:
+        """Read the configuration again, and open what only the new plan needs.
+
+        Raises:
+            PlanRefusedError: nothing was touched.
+        """
+
+    def commit(self, generation: int) -> None:
+        """This plan is in force; give back what only others needed."""
+
+    def abandon(self, generation: int) -> None:
+        """This plan has failed; give back what only it needed."""
+
+    def capacity(self, order: Spawn) -> int:
+        """How many requests such a worker can run at once."""
+
+    def life(self, order: Spawn) -> Callable[[Birth], int]:
+        """What such a worker does, to be called in the child only."""
+
+    def hook(self, name: str, facts: Mapping[str, object]) -> Callable[[], None] | None:
+        """What the operator has hooked up to that name, ready to be called in a process of its own; None: nothing."""
+
+    def log(self, level: Level, message: str, fields: Mapping[str, object], detail: str) -> None:
+        """Write to the error log."""
+
+    def reopen(self) -> None:
+        """Open the log files anew."""
