@@ -1,0 +1,215 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from workerhub.config.addresses import TcpAddress, UnixAddress
+from workerhub.config.machine import usable_cpus
+from workerhub.config.report import render
+from workerhub.errors import ConfigError
+from workerhub.plan import AppReference, Invocation, Override, Plan, load_plan, unchangeable
+
+DESIGN_EXAMPLE = """\
+app = "mysite.wsgi:application"
+bind = ":8000"
+
+[worker]
+class = "{name}"
+processes = 4
+threads = "four"
+
+[timeouts]
+requst = "30s"
+"""
+
+THREADED = '''
+from pydantic import Field
+
+from workerhub.worker import Worker, WorkerOptions
+
+
+class Options(WorkerOptions):
+    threads: int = Field(default=8, ge=1)
+
+
+class Threads(Worker):
+    """Lives beside the application."""
+
+    Options = Options
+
+    @classmethod
+    def capacity(cls, options):
+        return options.threads
+
+    def serve(self, app): ...
+
+    def interrupt(self, index):
+        return False
+
+
+class Moody(Threads):
+    @classmethod
+    def capacity(cls, options):
+        if options.threads == 13:
+            raise ValueError("not thirteen")
+        return options.threads if options.threads != 12 else "a dozen"
+'''
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def plan(*sets: str, path: str | None = None, app: str | None = "a:b", **environ: str) -> Plan:
+    overrides = tuple(Override(key, value, "--set") for key, _, value in (text.partition("=") for text in sets))
+    return load_plan(Invocation(Path(path) if path else None, app, overrides=overrides, environ=environ))
+
+
+def problems(*sets: str, **more: Any) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        plan(*sets, **more)
+    return list(map(str, caught.value.problems))
+
+
+def test_the_defaults() -> None:
+    made = plan()
+    (pool,) = made.pools
+    assert (pool.name, pool.capacity, pool.worker.name) == ("main", 1, "sync")
+    assert pool.app == AppReference("a", "b", is_factory=False)
+    assert pool.policy.size == usable_cpus()
+    assert pool.policy.request_timeout == 60.0
+    assert pool.policy.max_requests is None
+    assert pool.serve.keepalive_timeout is None, "sync's own"
+    assert pool.serve.http.keepalive is False
+    assert pool.serve.http.max_header_bytes == 65536
+    assert pool.bind == made.bind == (TcpAddress("127.0.0.1", 8000),)
+    assert (made.backlog, made.pidfile, made.name, made.title) == (2048, None, "workerhub", "the command line")
+    assert dict(pool.hooks) == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "reference"),
+    [
+        ("a.b:c", AppReference("a.b", "c", is_factory=False)),
+        ("a:b.c", AppReference("a", "b.c", is_factory=False)),
+        ("a:make()", AppReference("a", "make", is_factory=True)),
+        ("a.b", AppReference("a.b", "application", is_factory=False)),
+    ],
+)
+def test_forms_of_the_application(text: str, reference: AppReference) -> None:
+    assert plan(app=text).pools[0].app == reference
+
+
+def test_keepalive_is_the_classes_own_unless_said(tmp_path: Path) -> None:
+    (tmp_path / "threads_beside.py").write_text(THREADED, encoding="utf-8")
+    serve = plan("worker.class=threads_beside:Threads").pools[0].serve
+    assert (serve.keepalive_timeout, serve.http.keepalive) == (75.0, True)
+    serve = plan("timeouts.keepalive=5s").pools[0].serve
+    assert (serve.keepalive_timeout, serve.http.keepalive) == (5.0, True)
+    serve = plan("worker.class=threads_beside:Threads", "timeouts.keepalive=off").pools[0].serve
+    assert (serve.keepalive_timeout, serve.http.keepalive) == (None, False)
+
+
+def test_a_share_of_the_pool_is_rounded_up() -> None:
+    assert plan("reload.surge=25%", "worker.processes=5").pools[0].policy.surge == 2
+    assert plan("reload.surge=1%", "worker.processes=1").pools[0].policy.surge == 1
+    assert plan("reload.surge=9", "worker.processes=1").pools[0].policy.surge == 9
+
+
+def test_paths_are_absolute_and_relative_to_where_they_were_written(tmp_path: Path) -> None:
+    for directory in ("conf/run", "conf/lib", "lib", "run"):
+        (tmp_path / directory).mkdir(parents=True)
+    (tmp_path / "conf" / "server.toml").write_text(
+        'app = "a"\nbind = "unix:run/a.sock"\npidfile = "run/a.pid"\npython_path = ["lib"]\nchdir = ".."\n'
+        'log.file = "run/error.log"\n',
+        encoding="utf-8",
+    )
+    made = plan(path="conf/server.toml", app=None)
+    identity = made.pools[0].identity
+    assert made.bind == (UnixAddress(str(tmp_path / "conf/run/a.sock")),)
+    assert made.pidfile == tmp_path / "conf/run/a.pid"
+    assert identity.python_path == (tmp_path / "conf/lib",)
+    assert identity.chdir == tmp_path
+    assert (made.log.file, made.log.access) == (str(tmp_path / "conf/run/error.log"), "-")
+    made = plan("pidfile=run/b.pid", path="conf/server.toml", app=None, WORKERHUB_PYTHON_PATH="lib")
+    assert made.pidfile == tmp_path / "run/b.pid"
+    assert made.pools[0].identity.python_path == (tmp_path / "lib",)
+
+
+def test_the_report_of_the_design(tmp_path: Path) -> None:
+    """Configuration, worker class and options in one report, each with its line."""
+    (tmp_path / "threads_of_design.py").write_text(THREADED, encoding="utf-8")
+    text = DESIGN_EXAMPLE.format(name="threads_of_design:Threads")
+    (tmp_path / "server.toml").write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError) as caught:
+        plan(path="server.toml", app=None)
+    assert render(caught.value) == (
+        'server.toml:7: worker.threads: expected a whole number of 1 or more, got "four"\n'
+        'server.toml:10: timeouts.requst: unknown setting; did you mean "request"?\n'
+        "2 problems in server.toml; nothing was started."
+    )
+
+
+def test_the_search_path_is_as_before_after_looking_for_a_class(tmp_path: Path) -> None:
+    (tmp_path / "threads_on_path.py").write_text(THREADED, encoding="utf-8")
+    before = sys.path.copy()
+    assert plan("worker.class=threads_on_path:Threads").pools[0].worker.origin == "threads_on_path:Threads"
+    assert sys.path == before
+
+
+def test_a_class_that_refuses_its_options(tmp_path: Path) -> None:
+    (tmp_path / "moody_beside.py").write_text(THREADED, encoding="utf-8")
+    refused = "--set: worker: worker class moody_beside:Moody: "
+    assert problems("worker.class=moody_beside:Moody", "worker.threads=13") == [refused + "not thirteen"]
+    (told,) = problems("worker.class=moody_beside:Moody", "worker.threads=12")
+    assert told.startswith(refused + "capacity() must return a whole number of 1 or more")
+
+
+def test_back_off_the_wrong_way_round_blames_what_was_written() -> None:
+    assert problems("restart.backoff=1m") == [
+        "--set: restart.backoff: expected restart.backoff_max, 30s, or less, got 1m"
+    ]
+
+
+def test_a_problem_is_found_beside_another_one() -> None:
+    """What one mistake hides, the next run would show: so none may hide another."""
+    assert problems("backlog=0", "chdir=/no/such", "worker.clas=x", "umask=999") == [
+        "--set: backlog: expected a whole number of 1 or more, got 0",
+        "--set: chdir: no such directory: /no/such",
+        '--set: worker.clas: unknown setting; did you mean "class"?',
+        '--set: umask: expected an octal mode mask such as "027" or 0o027, got 999',
+    ]
+
+
+@pytest.mark.parametrize(
+    ("sets", "named"),
+    [
+        ((), ()),
+        (("worker.processes=9", "bind=:1", "umask=027"), ()),
+        (("user=root",), ("user",)),
+        (("group=root", "pidfile=a.pid"), ("group", "pidfile")),
+    ],
+)
+def test_what_a_running_server_cannot_change(sets: tuple[str, ...], named: tuple[str, ...]) -> None:
+    assert unchangeable(plan(), plan(*sets)) == named
+
+
+def test_hooks_that_are_set() -> None:
+    assert plan("hooks.worker_ready=a.b:c").pools[0].hooks == {"worker_ready": "a.b:c"}
+
+
+def test_planning_loads_neither_application_nor_gevent() -> None:
+    code = (
+        "import sys; from workerhub.plan import *; load_plan(Invocation(app='antigravity:x', environ={}));"
+        "print([name for name in ('antigravity', 'gevent', 'greenlet') if name in sys.modules])"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=60, env=dict(os.environ)
+    )
+    assert told.stdout == "[]\n"

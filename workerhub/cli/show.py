@@ -1,0 +1,114 @@
+"""`workerhub show`: the configuration as it takes effect, and where each value comes from."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from workerhub.cli.invocation import takes_configuration
+from workerhub.cli.output import print_json
+from workerhub.config.catalogue import SETTINGS, TABLES
+from workerhub.config.tree import DEFAULT, Key, Origin
+from workerhub.plan import Invocation, Plan, load_plan
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One setting: its value as it was written, and where. `note` says what it comes to, where that isn't in the value."""
+
+    key: Key
+    value: Any
+    origin: Origin
+    note: str = ""
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="For machines.")
+@takes_configuration
+def show(invocation: Invocation, *, as_json: bool) -> int:
+    """Print the effective configuration, each value with its origin.
+
+    What it prints is a configuration file itself.
+    """
+    plan = load_plan(invocation)
+    shown = list(effective(plan))
+    if as_json:
+        print_json({".".join(item.key): _as_json(item) for item in shown})
+    else:
+        click.echo(listing(plan, shown))
+    return 0
+
+
+def effective(plan: Plan) -> Iterator[Shown]:
+    """Every setting with its value, the worker class's options included."""
+    for setting in SETTINGS:
+        yield _shown(plan, setting.path, setting.default)
+        if setting.path == ("worker", "processes"):
+            yield from _options(plan)
+
+
+def listing(plan: Plan, shown: list[Shown]) -> str:
+    """Write it as TOML, origins as comments. What isn't set, and has no way to say so, is a comment."""
+    lines = [(f"# The effective configuration of {plan.title}.", "")]
+    table = ""
+    for item in shown:
+        *above, name = item.key
+        if above and above[0] != table:
+            table = above[0]
+            lines += [("", ""), (f"# {TABLES[table]}", ""), (f"[{table}]", "")]
+        if item.value is None:
+            lines.append((f"# {name} is not set", ""))
+        else:
+            lines.append((f"{name} = {_toml(item.value)}", f"# {item.origin.place}{item.note}"))
+    width = max(len(text) for text, comment in lines if comment and len(text) <= 50)
+    return "\n".join(f"{text.ljust(width)}  {comment}" if comment else text for text, comment in lines)
+
+
+def _shown(plan: Plan, key: Key, default: Any) -> Shown:
+    given = plan.sources.value(key)
+    if given is None:
+        return Shown(key, default, DEFAULT, _note(plan, key))
+    return Shown(
+        key, f"{plan.config.umask:03o}" if key == ("umask",) else given, plan.sources.origin(key), _note(plan, key)
+    )
+
+
+def _options(plan: Plan) -> Iterator[Shown]:
+    (pool,) = plan.pools
+    for name, value in pool.options.model_dump(mode="json", by_alias=True).items():
+        yield _shown(plan, ("worker", name), value)
+
+
+def _note(plan: Plan, key: Key) -> str:
+    """What "auto" comes to."""
+    (pool,) = plan.pools
+    if key == ("worker", "processes") and plan.config.worker.processes is None:
+        return f" (auto is {pool.policy.size} here)"
+    if key == ("timeouts", "keepalive") and plan.config.timeouts.keepalive == "auto":
+        seconds = pool.serve.keepalive_timeout
+        return f" (auto is {'off' if seconds is None else f'{seconds:g}s'} for {pool.worker.name})"
+    return ""
+
+
+def _as_json(item: Shown) -> dict[str, Any]:
+    return {
+        "value": item.value,
+        "source": item.origin.source.value,
+        "place": item.origin.place,
+        "note": item.note.strip(" ()"),
+    }
+
+
+def _toml(value: Any) -> str:
+    """Write a value as TOML: JSON's notation is TOML's, but for tables and a few control characters."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{_toml(name)} = {_toml(inner)}" for name, inner in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_toml, value))}]"
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
