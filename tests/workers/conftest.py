@@ -1,0 +1,33 @@
+"""Every test in this folder runs over every built-in worker class."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from support.latch import Latch
+
+from workerhub.worker import WorkerType, find
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+
+@pytest.fixture(params=["sync", "threaded"])
+def worker(request: pytest.FixtureRequest) -> WorkerType:
+    """A worker class."""
+    return find(request.param).cls
+
+
+@pytest.fixture
+def latch() -> Iterator[Callable[[], Latch]]:
+    """Makes latches, and closes them afterwards."""
+    latches: list[Latch] = []
+
+    def make() -> Latch:
+        latches.append(Latch())
+        return latches[-1]
+
+    yield make
+    for one in latches:
+        one.close()

@@ -1,0 +1,138 @@
+"""A worker accepts what it can run, and leaves the rest to its siblings."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import resource
+import socket
+from typing import TYPE_CHECKING, Any
+
+from support.apps import hello
+from support.raw import get
+from support.serving import serving
+from support.waiting import wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from support.latch import Latch
+
+    from workerhub.worker import WorkerType
+
+
+def _one_slot(worker: WorkerType) -> dict[str, int]:
+    return {} if worker.capacity(worker.Options()) == 1 else {"threads": 1}
+
+
+def test_one_slot_runs_one_request_at_a_time(worker: WorkerType) -> None:
+    """Also when many connections have complete requests at the same moment."""
+    inside: list[None] = []
+
+    def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        inside.append(None)
+        alone = len(inside) == 1
+        answer = hello(environ, start_response)
+        inside.pop()
+        return answer if alone else []
+
+    with serving(worker, app, options=_one_slot(worker)) as server, contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(server.connect()) for _ in range(20)]
+        for client in clients:
+            client.send(get("/x") * 5)
+        for client in clients:
+            assert [client.answer().text for _ in range(5)] == ["hello /x"] * 5
+
+
+def test_a_worker_without_a_free_slot_accepts_nothing(worker: WorkerType, latch: Callable[[], Latch]) -> None:
+    running, go_on = latch(), latch()
+
+    def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        if environ["PATH_INFO"] == "/block":
+            running.open()
+            go_on.wait()
+        return hello(environ, start_response)
+
+    listener = socket.create_server(("127.0.0.1", 0))
+    sibling = listener.dup()
+    sibling.settimeout(30)
+    with serving(worker, app, options=_one_slot(worker), listeners=(listener,)) as server, server.connect() as blocker:
+        blocker.send(get("/block"))
+        running.wait()
+        with server.connect() as late:
+            late.send(get("/late"))
+            accepted, _ = sibling.accept()  # which it could not, had the busy worker taken it
+            assert accepted.recv(1000) == get("/late")
+            accepted.close()
+        go_on.open()
+        assert blocker.answer().text == "hello /block"
+        with server.connect() as client:
+            assert client.ask("/again").text == "hello /again"
+    sibling.close()
+
+
+def test_two_workers_on_one_listener_both_serve(worker: WorkerType, latch: Callable[[], Latch]) -> None:
+    running, go_on = latch(), latch()
+
+    def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        running.open()
+        go_on.wait()
+        return hello(environ, start_response)
+
+    listener = socket.create_server(("127.0.0.1", 0))
+    with (
+        serving(worker, app, options=_one_slot(worker), listeners=(listener.dup(),)) as server,
+        serving(worker, app, options=_one_slot(worker), listeners=(listener,)),
+        server.connect() as first,
+        server.connect() as second,
+    ):
+        first.send(get("/first"))
+        running.wait()
+        second.send(get("/second"))
+        running.wait()  # both are inside at the same time
+        go_on.open(2)
+        assert (first.answer().text, second.answer().text) == ("hello /first", "hello /second")
+
+
+def test_out_of_descriptors_it_waits_says_so_once_and_goes_on(worker: WorkerType) -> None:
+    def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        if environ["PATH_INFO"] == "/lower":
+            lowest_free = os.dup(0)
+            os.close(lowest_free)
+            resource.setrlimit(
+                resource.RLIMIT_NOFILE, (lowest_free + 10, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
+            )
+        return hello(environ, start_response)
+
+    with serving(worker, app) as server, contextlib.ExitStack() as stack:
+        first = stack.enter_context(server.connect())
+        assert first.ask("/lower").status == 200
+        held = [stack.enter_context(server.connect()) for _ in range(30)]
+        for client in held:
+            client.send(b"GET / HT")
+        wait_for(lambda: len(server.log("warning")) == 1, "the warning")
+        before = server.cpu_seconds()
+        assert first.ask("/still").text == "hello /still"
+        for client in held:
+            client.vanish()
+        with server.connect() as client:
+            assert client.ask().status == 200
+        assert server.cpu_seconds() - before < 2
+        (warning,) = server.log("warning")
+        assert "Too many open files" in warning
+        assert any("accepting connections again" in line for line in server.log("info"))
+
+
+def test_at_the_limit_an_idle_connection_makes_room(worker: WorkerType) -> None:
+    def few_descriptors() -> None:
+        # 16 connections, the least there is
+        resource.setrlimit(resource.RLIMIT_NOFILE, (80, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+
+    with serving(worker, hello, before=few_descriptors) as server, contextlib.ExitStack() as stack:
+        idle = [stack.enter_context(server.connect()) for _ in range(16)]
+        for client in idle:
+            assert client.ask().status == 200
+        newest = stack.enter_context(server.connect())
+        assert newest.ask().status == 200
+        assert idle[0].at_end()
+        assert idle[15].ask().status == 200

@@ -1,0 +1,292 @@
+"""The I/O of every connection of one process, in one thread: what stands in front of the application.
+
+It reads requests until they are complete and writes what slow clients have not read yet, so that neither costs more than
+memory. It never runs the application; its owner does, for one connection of `runnable` at a time or in threads.
+
+A turn: wait until something is ready; do all of that I/O; end the patience that is at its end; run what is complete; then,
+and only if the owner could run it, accept one connection and serve it at once. The order matters twice. Patience ends after the
+I/O, so that a client isn't blamed for what arrived while the application held this thread. And accepting comes last, so
+that a connection is left to the siblings while this process has anything else to do.
+"""
+
+from __future__ import annotations
+
+import math
+import resource
+import traceback
+from collections import deque
+from enum import Enum
+from time import monotonic, time
+from typing import TYPE_CHECKING, Protocol
+
+from workerhub.http import HttpDate, Phase
+from workerhub_workers._acceptor import Acceptor
+from workerhub_workers._poller import IN, Poller, new_poller
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable
+
+    from workerhub.http import ServerConnection
+    from workerhub.worker import WorkerContext
+    from workerhub_workers._connection import Connection
+
+MAX_CONNECTIONS = 1000
+"""Connections that one process holds, running and waiting ones together; nginx's and Gunicorn's defaults are of this size.
+Beyond it the oldest idle one is closed for a new one; if none is idle, new ones are left to the siblings."""
+
+SPARE_DESCRIPTORS = 64
+"""What the process and the application need besides connections and the files that bodies are kept in."""
+
+DRAIN_LINGER = 1.0
+"""Seconds that an idle keep-alive connection is kept when the worker leaves: a request that is on its way is then answered
+with `Connection: close` instead of meeting a closed socket."""
+
+
+class Owner(Protocol):
+    """The worker class that runs what the reactor has made ready."""
+
+    def has_room(self) -> bool:
+        """Whether a request that is complete could run now."""
+
+    def dispatch(self) -> None:
+        """Run the requests that are complete (`Reactor.runnable`), or have them run, in order."""
+
+    def look_again_in(self) -> float:
+        """Seconds that the reactor may sleep although something is runnable that `dispatch` left."""
+
+    def wait_for_room(self, connection: Connection) -> None:
+        """Called by the request that runs on the connection: return when its outbox is small enough, or it is gone."""
+
+    def is_idle(self) -> bool:
+        """Whether nothing runs, also nothing whose client has left."""
+
+    def connect(self, reactor: Reactor, sock: socket.SocketType, http: ServerConnection) -> Connection:
+        """Make the connection object of its kind."""
+
+
+class Mode(Enum):
+    """Where the worker is between serving and leaving."""
+
+    SERVING = "serving"
+    EMPTYING = "emptying"
+    """The whole server stops: what the kernel has already accepted on its behalf is served first."""
+    DRAINING = "draining"
+    """No new connections; what is there is finished."""
+
+
+class Reactor:
+    """All connections of one process.
+
+    Attributes:
+        connections: by descriptor.
+        runnable: connections on which a request is complete, in order.
+        patience: seconds for each `Phase` in which the client has the word.
+        write_patience: seconds without progress while the client reads.
+        response_memory: bytes that are held for one client before the application waits.
+        next_check: no connection's deadline is before this moment.
+        wakes_at: when the poller returns at the latest.
+        leaving: whether the worker was told to leave, so that every answer is its connection's last.
+    """
+
+    def __init__(self, context: WorkerContext, owner: Owner, poller: Poller | None = None) -> None:
+        settings = context.settings
+        self.error_log = context.log
+        self.poller = poller or new_poller()
+        self.connections: dict[int, Connection] = {}
+        self.runnable: deque[Connection] = deque()
+        self.patience = {
+            Phase.IDLE: settings.keepalive_timeout or math.inf,
+            Phase.HEAD: settings.header_timeout or math.inf,
+            Phase.BODY: settings.body_timeout or math.inf,
+        }
+        self.write_patience = settings.write_timeout or math.inf
+        self.response_memory = settings.response_memory
+        self.next_check = math.inf
+        self.wakes_at = -math.inf
+        self.leaving = False
+        self._owner = owner
+        self._bells: dict[int, Callable[[], None]] = {}
+        self._context = context
+        self._date = HttpDate()
+        self._mode = Mode.SERVING
+        self._limit = _connection_limit()
+        self._acceptor = Acceptor(context.listeners, self.poller, context.log)
+        self._unemptied = list(context.listeners)
+        self.poller.register(context.stopping.fileno(), IN)
+        self._look_whether_to_leave()
+
+    # The loop: called by the owner.
+
+    def turn(self) -> bool:
+        """Go round once; False when the worker was told to leave and nothing is left to do."""
+        self.handle(self.poller.poll(self.prepare()))
+        self._owner.dispatch()
+        if self._mode is Mode.SERVING:
+            for listener in self._acceptor.take_reports():
+                if self._owner.has_room():
+                    self._serve_one(listener)
+            return True
+        if self._mode is Mode.EMPTYING:
+            self._empty()
+        return self._mode is Mode.EMPTYING or bool(self.connections) or not self._owner.is_idle()
+
+    def prepare(self) -> float | None:
+        """Get ready to sleep: watch the listeners or not, and tell for how many seconds at most (None: for ever)."""
+        acceptor = self._acceptor
+        # While this is being thought about, a thread that sets a deadline had better wake us.
+        self.wakes_at = math.inf
+        until = self.next_check
+        has_room = self._owner.has_room()
+        if self._mode is Mode.SERVING and has_room and not acceptor.paused():
+            acceptor.watch()
+        else:
+            # Before sleeping, not when one is reported: a report to this process is one that no sibling got.
+            acceptor.unwatch()
+            until = min(until, acceptor.resume_at or until)
+        if has_room and self._mode is Mode.EMPTYING and not acceptor.paused():
+            return 0.0
+        if self.runnable:
+            until = min(until, monotonic() + self._owner.look_again_in())
+        self.wakes_at = until
+        return None if until == math.inf else max(0.0, until - monotonic())
+
+    def handle(self, events: list[tuple[int, int]]) -> None:
+        """Do the I/O that the poller reported, then end the patience that is at its end."""
+        connections = self.connections
+        for fd, mask in events:
+            connection = connections.get(fd)
+            if connection is None:
+                self._handle_other(fd)
+                continue
+            try:
+                connection.ready(mask)
+            except Exception:  # noqa: BLE001  # one connection's trouble is not the others'
+                self.mishap(connection)
+        if monotonic() >= self.next_check:
+            self._sweep()
+
+    def listen_to(self, fd: int, answer: Callable[[], None]) -> None:
+        """Have `answer` called in a turn of this reactor whenever the descriptor is readable."""
+        self._bells[fd] = answer
+        self.poller.register(fd, IN)
+
+    # For connections.
+
+    def expect(self, connection: Connection, seconds: float) -> None:
+        """Give a client so much time, from now."""
+        connection.deadline = deadline = monotonic() + seconds
+        if deadline < self.next_check:  # noqa: PLR1730  # `min` takes three times as long, once per request
+            self.next_check = deadline
+
+    def wait_for_room(self, connection: Connection) -> None:
+        """Hold up whoever writes on the connection until its client has read enough, or is gone."""
+        self._owner.wait_for_room(connection)
+
+    def date(self) -> bytes:
+        """The Date line of an answer that isn't an application's."""
+        return self._date.line(time())
+
+    def forget(self, connection: Connection) -> None:
+        """A connection was closed."""
+        if self.connections.get(connection.fd) is connection:
+            del self.connections[connection.fd]
+
+    def close(self) -> None:
+        """Cut what is left and give everything back."""
+        for connection in list(self.connections.values()):
+            connection.drop()
+        self.poller.close()
+
+    def mishap(self, connection: Connection) -> None:
+        """Something of ours went wrong: log it with the traceback, and let one client bear it, not all."""
+        self.error_log.error("a connection was dropped because of an error in the server", traceback.format_exc())
+        connection.drop()
+
+    # Inside.
+
+    def _serve_one(self, listener: socket.socket) -> bool:
+        """Accept one connection and serve at once what is there; False if there was none."""
+        if len(self.connections) >= self._limit and not self._evict():
+            self._acceptor.pause(f"{self._limit} connections are open and none is idle")
+            return False
+        accepted = self._acceptor.accept(listener)
+        if accepted is None:
+            return False
+        sock, peer = accepted
+        connection = self._owner.connect(self, sock, self._context.connection(listener, peer))
+        self.connections[connection.fd] = connection
+        self.expect(connection, self.patience[Phase.HEAD])
+        try:
+            connection.receive()
+        except Exception:  # noqa: BLE001  # one connection's trouble is not the others'
+            self.mishap(connection)
+        self._owner.dispatch()
+        return True
+
+    def _evict(self) -> bool:
+        """Close the oldest connection that is idle."""
+        victim = next((connection for connection in list(self.connections.values()) if connection.idle), None)
+        if victim is None:
+            return False
+        victim.drop()
+        return True
+
+    def _sweep(self) -> None:
+        """Look at all deadlines.
+
+        They only move away from now while clients make progress, and nobody tells `next_check`; so this runs about once
+        per connection and timeout, and a request costs one comparison.
+        """
+        now = monotonic()
+        self.next_check = math.inf
+        for connection in list(self.connections.values()):
+            if connection.deadline <= now:
+                try:
+                    connection.expire()
+                except Exception:  # noqa: BLE001  # one connection's trouble is not the others'
+                    self.mishap(connection)
+            elif connection.deadline < self.next_check:
+                self.next_check = connection.deadline
+
+    def _handle_other(self, fd: int) -> None:
+        if fd == self._context.stopping.fileno():
+            self._context.stopping.clear()
+            self._look_whether_to_leave()
+        elif fd in self._bells:
+            self._bells[fd]()
+        else:
+            self._acceptor.report(fd)
+
+    def _look_whether_to_leave(self) -> None:
+        if not self._context.stopping:
+            return
+        if self._context.stopping.server and self._unemptied:
+            self._mode = Mode.EMPTYING
+        elif self._mode is Mode.SERVING:
+            self._mode = Mode.DRAINING
+        if not self.leaving:
+            self.leaving = True
+            self.error_log.debug(f"leaving: {len(self.connections)} connections, {self._mode.value}")
+            self.patience[Phase.IDLE] = min(self.patience[Phase.IDLE], DRAIN_LINGER)
+            for connection in self.connections.values():
+                if connection.idle:
+                    self.expect(connection, DRAIN_LINGER)
+
+    def _empty(self) -> None:
+        """Serve one more connection from each listener that still has any."""
+        for listener in tuple(self._unemptied):
+            if not self._owner.has_room():
+                return
+            if not self._serve_one(listener) and not self._acceptor.paused():
+                self._unemptied.remove(listener)
+        if not self._unemptied:
+            self._mode = Mode.DRAINING
+
+
+def _connection_limit() -> int:
+    """As many as the process has descriptors for, two thirds of them at most, as some connections need a file or two."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY:
+        return MAX_CONNECTIONS
+    return max(16, min(MAX_CONNECTIONS, (soft - SPARE_DESCRIPTORS) * 2 // 3))
