@@ -14,6 +14,7 @@ from workerhub.supervisor import (
     Exit,
     Nudge,
     PoolPolicy,
+    ReadBoard,
     Reading,
     Run,
     Send,
@@ -33,6 +34,8 @@ POLICY = PoolPolicy(
     drain_delay=0,
     max_requests=None,
     max_requests_jitter=0,
+    max_memory=None,
+    max_age=None,
     restart_intensity=5,
     restart_period=60,
     restart_backoff=1,
@@ -95,3 +98,14 @@ def run(started_at: float, deadline: float = inf, *, index: int = 0, line: str =
 def read(at: float, **rows: tuple[Run, ...]) -> BoardRead:
     """What the board shows: `read(5, w1=(run(0),), w2=())`."""
     return BoardRead(at, {ChildId(int(name[1:])): Reading(0, runs) for name, runs in rows.items()})
+
+
+def ask(limit: int, *numbers: int) -> ReadBoard:
+    """Looks at the memory of these workers, too; the limit is in MiB."""
+    return ReadBoard({ChildId(number): limit << 20 for number in numbers})
+
+
+def weigh(at: float, **memory: int | None) -> BoardRead:
+    """What they hold, in MiB: `weigh(5, w1=100, w2=None)`."""
+    sizes = {ChildId(int(name[1:])): None if size is None else size << 20 for name, size in memory.items()}
+    return BoardRead(at, {child: Reading(0, memory=size) for child, size in sizes.items()})

@@ -1,0 +1,70 @@
+"""The documentation's links lead somewhere, its configurations are valid, and the tutorial happens as it is told."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from typing import TYPE_CHECKING
+
+import pytest
+from support import readme
+from support import server as harness
+from support.client import fetch
+from support.server import ROOT, Serve, free_port
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+DOCS = ROOT / "docs"
+PAGES = sorted(str(page.relative_to(DOCS)) for page in DOCS.rglob("*.md"))
+CONFIGS = [
+    pytest.param(block.text, id=f"{page}-{number}")
+    for page in PAGES
+    for number, block in enumerate(readme.blocks("toml", DOCS / page))
+]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_link_leads_somewhere(page: str) -> None:
+    text = (DOCS / page).read_text(encoding="utf-8")
+    links = [link for link in re.findall(r"\]\(([^)#]+)", text) if "://" not in link]
+    assert [link for link in links if not ((DOCS / page).parent / link).exists()] == []
+
+
+def test_every_page_is_found_from_the_index() -> None:
+    text = (DOCS / "index.md").read_text(encoding="utf-8")
+    assert [page for page in PAGES if page != "index.md" and f"({page})" not in text] == []
+
+
+@pytest.mark.parametrize("text", CONFIGS)
+def test_every_configuration_is_valid(text: str, tmp_path: Path) -> None:
+    shutil.copy(ROOT / "configs" / "fleet" / "base.toml", tmp_path)
+    if not re.search(r"^(app|extends) = ", text, re.MULTILINE):
+        text = f'app = "workerhub.welcome:application"\n{text}'
+    (tmp_path / "server.toml").write_text(text.replace("/run/site", str(tmp_path)), encoding="utf-8")
+    ended = harness.run("check", "-c", "server.toml", cwd=tmp_path)
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def test_the_tutorial(serve_default: Serve, tmp_path: Path) -> None:
+    page = DOCS / "tutorial" / "first-site.md"
+    (code,), (config,) = readme.blocks("python", page), readme.blocks("toml", page)
+    (mistake, _) = readme.blocks("text", page)
+    (tmp_path / code.name).write_text(code.text, encoding="utf-8")
+    file = tmp_path / config.name
+    file.write_text(config.text.replace("request", "requst"), encoding="utf-8")
+    assert harness.run("check", "-c", config.name, cwd=tmp_path).stderr == mistake.text
+    port = free_port()
+    file.write_text(config.text.replace(":8000", f":{port}"), encoding="utf-8")
+    server = serve_default(
+        config=file,
+        bind=f"127.0.0.1:{port}",
+        processes=None,
+        arguments=("--set", f"chdir={tmp_path}"),
+    )
+    assert server.get().body == b"Welcome to the shop\n"
+    pids = server.wait_workers(2)
+    assert fetch(server.address, "/slow").status == 504
+    server.wait_log(r"GET /slow")
+    server.wait_log(r"shop\.py.*\n.*time\.sleep")
+    assert server.worker_pids() == pids

@@ -1,0 +1,161 @@
+"""HUP replaces every worker, new before old; what is broken in the new never hurts the old."""
+
+from __future__ import annotations
+
+import signal
+from typing import TYPE_CHECKING
+
+import pytest
+from support.client import Client, Load, fetch
+from support.holding import held_request
+from support.server import Serve, Server, free_port
+from support.waiting import wait_for
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def pids_that_answer(server: Server, times: int = 20) -> set[bytes]:
+    return {server.get("/pid").body for _ in range(times)}
+
+
+@pytest.mark.parametrize("keep_alive", [False, True], ids=["close", "keep-alive"])
+def test_no_request_fails_while_workers_are_replaced(serve: Serve, *, keep_alive: bool) -> None:
+    server = serve('[timeouts]\nkeepalive = "30s"\n', processes=2)
+    server.wait_workers(2)
+    with Load(server.address, "/pid", keep_alive=keep_alive) as load:
+        for _ in range(3):
+            seen = load.answered
+            server.reload()
+            wait_for(lambda seen=seen: load.answered > seen + 20, "the load to go on")  # type: ignore[misc]  # a default binds it
+    assert load.failures == []
+    assert set(load.statuses) == {200}
+    assert len(load.bodies) >= 4, "workers of several generations should have answered"
+
+
+def test_the_new_worker_is_ready_before_the_old_one_leaves(serve: Serve, tmp_path: Path) -> None:
+    slow, imports = tmp_path / "slow", tmp_path / "imports"
+    server = serve(env={"PLAIN_SLOW": str(slow), "PLAIN_IMPORTS": str(imports)})
+    (old,) = server.wait_workers(1)
+    slow.touch()
+    server.tell(signal.SIGHUP)
+    wait_for(lambda: len(imports.read_text().split()) == 2, "the new worker to import the application")
+    new = int(imports.read_text().split()[-1])
+    assert pids_that_answer(server) == {b"%d" % old}
+    slow.unlink()
+    wait_for(lambda: server.worker_pids() == [new], "the old worker to leave")
+    assert pids_that_answer(server) == {b"%d" % new}
+
+
+def test_a_request_in_flight_survives_a_reload(serve: Serve, gate: Path) -> None:
+    server = serve()
+    (old,) = server.wait_workers(1)
+    with held_request(server, gate) as client:
+        server.tell(signal.SIGHUP)
+        wait_for(lambda: set(server.worker_pids()) - {old}, "the new worker")
+        wait_for(lambda: server.get("/pid").body != b"%d" % old, "the new worker to answer")
+        gate.touch()
+        assert client.answer().body == b"let go\n"
+    wait_for(lambda: old not in server.worker_pids(), "the old worker to leave")
+
+
+def test_reload_reads_the_configuration_again(serve: Serve) -> None:
+    server = serve('[worker]\nprocesses = 1\n[env]\nCOLOUR = "green"\n', processes=None)
+    assert server.get("/process").json()["environment"]["COLOUR"] == "green"
+    server.write('[worker]\nprocesses = 3\n[env]\nCOLOUR = "blue"\n')
+    server.tell(signal.SIGHUP)
+    server.wait_workers(3)
+    wait_for(lambda: server.get("/process").json()["environment"]["COLOUR"] == "blue", "the new setting to be in force")
+
+
+def test_reload_opens_new_listeners_and_closes_old_ones(serve_default: Serve) -> None:
+    server = serve_default()
+    (first,), old = server.bind, server.endpoint
+    second = f"127.0.0.1:{free_port()}"
+    new = ("127.0.0.1", int(second.rpartition(":")[2]))
+    with Load(server.address) as load:
+        server.bind = (first, second)
+        server.write()
+        server.reload()
+        with Client(new) as client:
+            assert client.request("/").status == 200
+    assert load.failures == []
+    server.bind = (second,)
+    server.write()
+    server.reload()
+
+    def closed() -> bool:
+        try:
+            fetch(old)
+        except ConnectionRefusedError:
+            return True
+        return False
+
+    wait_for(closed, "the old address to be closed")
+    with Client(new) as client:
+        assert client.request("/").status == 200
+
+
+def test_a_broken_application_leaves_the_old_workers_serving(serve: Serve, tmp_path: Path) -> None:
+    broken = tmp_path / "broken"
+    server = serve(processes=2, env={"PLAIN_BROKEN": str(broken)})
+    old = server.wait_workers(2)
+    broken.touch()
+    server.tell(signal.SIGHUP)
+    server.wait_log("RuntimeError: broken on purpose")
+    assert pids_that_answer(server) <= {b"%d" % pid for pid in old}
+    wait_for(lambda: server.worker_pids() == old, "only the old workers to be left")
+    broken.unlink()
+    server.reload()
+    assert pids_that_answer(server).isdisjoint({b"%d" % pid for pid in old})
+
+
+def test_a_broken_configuration_changes_nothing(serve: Serve) -> None:
+    server = serve()
+    old = server.wait_workers(1)
+    server.write('[timeouts]\nrequst = "5s"\n')
+    server.tell(signal.SIGHUP)
+    server.wait_log(r"timeouts\.requst: unknown setting; did you mean \"request\"\?")
+    assert pids_that_answer(server) == {b"%d" % old[0]}
+    assert server.worker_pids() == old
+
+
+def test_an_address_in_use_changes_nothing(serve_default: Serve) -> None:
+    other = serve_default()
+    server = serve_default()
+    old = server.wait_workers(1)
+    server.bind = (*server.bind, *other.bind)
+    server.write()
+    server.tell(signal.SIGHUP)
+    server.wait_log(rf"can't listen on {other.bind[0]}")
+    assert pids_that_answer(server) == {b"%d" % old[0]}
+    assert other.get().status == 200
+
+
+def test_reloads_in_a_row_do_not_pile_up(serve: Serve) -> None:
+    server = serve(processes=2)
+    old = set(server.wait_workers(2))
+    most = 0
+    with Load(server.address) as load:
+        for _ in range(5):
+            server.tell(signal.SIGHUP)
+
+        def settled() -> bool:
+            nonlocal most
+            pids = server.worker_pids()
+            most = max(most, len(pids))
+            return len(pids) == 2 and old.isdisjoint(pids)
+
+        wait_for(settled, "the reloads to be done")
+    assert load.failures == []
+    assert most <= 3, "two workers and one more while replacing"
+    assert server.stop() == 0
+
+
+def test_term_during_a_reload_stops_the_server(serve: Serve, tmp_path: Path) -> None:
+    slow, imports = tmp_path / "slow", tmp_path / "imports"
+    server = serve(env={"PLAIN_SLOW": str(slow), "PLAIN_IMPORTS": str(imports)})
+    slow.touch()
+    server.tell(signal.SIGHUP)
+    wait_for(lambda: len(imports.read_text().split()) == 2, "the new worker to import the application")
+    assert server.stop() == 0
