@@ -123,7 +123,7 @@ SERVE = ServeSettings(
     multiprocess=False,
 )
 
-POLICY = PoolPolicy("main", 1, 60.0, 60.0, 5.0, 30.0, 0.0, None, 0, 5, 60.0, 1.0, 30.0, 1)
+POLICY = PoolPolicy("main", 1, 60.0, 60.0, 5.0, 30.0, 0.0, None, 0, None, None, 5, 60.0, 1.0, 30.0, 1)
 
 
 @dataclass
@@ -395,7 +395,7 @@ def test_an_overdue_request_is_logged_with_its_threads_stack_and_ended(house: Ho
 
     child = house.spawn(Threaded)
     house.ready(child)
-    wait_for(lambda: len(house.stage.kernel.read_board()[child].runs) == 2, "both requests")
+    wait_for(lambda: len(house.stage.kernel.read_board({})[child].runs) == 2, "both requests")
     for _ in range(2):
         house.stage.kernel.nudge(child, Nudge.INTERRUPT)
         wait_for(lambda: "interrupt 0" in house.diary(), "the interrupt")
@@ -432,7 +432,7 @@ def test_a_request_in_the_main_thread_is_ended_by_an_exception(house: House) -> 
 
     child = house.spawn(Inline)
     house.ready(child)
-    wait_for(lambda: len(house.stage.kernel.read_board()[child].runs) == 2, "the requests")
+    wait_for(lambda: len(house.stage.kernel.read_board({})[child].runs) == 2, "the requests")
     house.stage.kernel.nudge(child, Nudge.INTERRUPT)
     wait_for(lambda: "serve application" in house.diary(), "the exception")
     assert house.diary() == ["prepare", "interrupt 0", "interrupt 1", "timed out", "serve application"]
@@ -451,7 +451,7 @@ def test_an_interrupt_that_fails_is_told(house: House) -> None:
 
     child = house.spawn(Broken)
     house.ready(child)
-    wait_for(lambda: house.stage.kernel.read_board()[child].runs, "the request")
+    wait_for(lambda: house.stage.kernel.read_board({})[child].runs, "the request")
     house.stage.kernel.nudge(child, Nudge.INTERRUPT)
     wait_for(lambda: "interrupting GET / failed: 1" in house.log(), "the log")
     house.stage.kernel.nudge(child, Nudge.DRAIN)

@@ -123,14 +123,14 @@ def test_a_killed_child_leaves_the_request_that_it_was_running(stage: Stage) -> 
 
     child = stage.spawn(life, capacity=2)
     stage.play(lambda story: any(isinstance(it, ChildReady) for it in story))
-    (run,) = stage.kernel.read_board()[child].runs
+    (run,) = stage.kernel.read_board({})[child].runs
     assert (run.index, run.line, run.client, run.started_at, run.deadline) == (1, "GET /stuck", "192.0.2.1", 5.0, 65.0)
     stage.kernel.nudge(child, Nudge.KILL)
     exited = stage.exit_of(child)
     assert exited.exit == Exit(signal=signal.SIGKILL)
     assert exited.last.runs == (run,)
     assert exited.last.requests == 1
-    assert stage.kernel.read_board() == {}
+    assert stage.kernel.read_board({}) == {}
 
 
 def test_a_segfault_leaves_its_python_stack(stage: Stage) -> None:

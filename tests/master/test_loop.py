@@ -92,7 +92,7 @@ def test_a_hook_that_fails_is_logged_and_changes_nothing() -> None:
 class BrokenKernel(FakeKernel):
     """Looking at the board raises something that nobody expects."""
 
-    def read_board(self) -> Mapping[ChildId, Reading]:
+    def read_board(self, memory: Mapping[ChildId, int]) -> Mapping[ChildId, Reading]:
         raise RuntimeError("the board is gone")
 
 

@@ -70,6 +70,26 @@ def recycling_under_way() -> tuple[FakeKernel, int]:
     return kernel, serve(kernel, policy(max_requests=1000, max_requests_jitter=100))
 
 
+def leaking_workers() -> tuple[FakeKernel, int]:
+    """All three leak alike and are above the limit at the same look; they go one after the other, and so do their successors."""
+    kernel = FakeKernel(script=Script(memory=100 << 20, leaks=20 << 20, requests=(Request(after=24, lasts=3),)))
+    kernel.send_signal(45, "SIGTERM")
+    return kernel, serve(kernel, policy(size=3, max_memory=512 << 20))
+
+
+def workers_of_age() -> tuple[FakeKernel, int]:
+    """Each has drawn the same, so all have served long enough at the same moment. Nothing wakes the master in between."""
+    kernel = FakeKernel(fuel=200)
+    kernel.send_signal(30 * HOUR, "SIGTERM")
+    return kernel, serve(kernel, policy(size=3, max_age=12 * HOUR))
+
+
+def a_memory_limit_that_no_worker_can_keep() -> tuple[FakeKernel, int]:
+    kernel = FakeKernel(script=Script(memory=600 << 20))
+    kernel.send_signal(200, "SIGTERM")
+    return kernel, serve(kernel, policy(max_memory=512 << 20))
+
+
 def a_reload_with_a_request_in_flight() -> tuple[FakeKernel, int]:
     kernel = FakeKernel({1: Script(requests=(Request(after=9, lasts=5),))})
     kernel.send_signal(10, "SIGHUP")
@@ -138,6 +158,9 @@ SCENARIOS: dict[Callable[[], tuple[FakeKernel, int]], int] = {
     nothing_healthy_left: 5,
     a_stuck_request: 0,
     recycling_under_way: 0,
+    leaking_workers: 0,
+    workers_of_age: 0,
+    a_memory_limit_that_no_worker_can_keep: 0,
     a_reload_with_a_request_in_flight: 0,
     a_reload_to_broken_code_and_back: 0,
     many_hups_at_once: 0,
@@ -163,6 +186,22 @@ def test_the_transcript_is_as_it_was(scenario: Callable[[], tuple[FakeKernel, in
 
 def test_there_is_no_transcript_without_its_scenario() -> None:
     assert {file.stem for file in TRANSCRIPTS.glob("*.txt")} == {scenario.__name__ for scenario in SCENARIOS}
+
+
+def test_hours_of_leaking_never_takes_more_room_than_the_surge_and_never_a_worker_from_service() -> None:
+    kernel = FakeKernel(script=Script(memory=100 << 20, leaks=1 << 20), fuel=100_000)
+    kernel.send_signal(5 * HOUR, "SIGTERM")
+    assert serve(kernel, policy(size=4, max_memory=512 << 20, max_age=HOUR / 10)) == 0
+    assert kernel.births > 4 * 5 * 9
+    alive, serving, first = 0, 0, True
+    for line in kernel.transcript.lines:
+        alive += line.endswith("is born")
+        alive -= "exits with code" in line
+        serving += line.endswith("is ready")
+        serving -= line.endswith(": drain")
+        first = first and serving < 4
+        assert alive <= 5
+        assert first or serving >= 4
 
 
 def test_a_month_of_crashes_and_reloads_comes_to_rest() -> None:

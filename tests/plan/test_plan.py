@@ -85,6 +85,8 @@ def test_the_defaults() -> None:
     assert pool.policy.size == usable_cpus()
     assert pool.policy.request_timeout == 60.0
     assert pool.policy.max_requests is None
+    assert pool.policy.max_memory is None
+    assert pool.policy.max_age is None
     assert pool.serve.keepalive_timeout is None, "sync's own"
     assert pool.serve.http.keepalive is False
     assert pool.serve.http.max_header_bytes == 65536

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from support.supervision import policy
 
 from workerhub.supervisor.budget import RestartBudget
-from workerhub.supervisor.policy import back_off, recycle_after, restarts_within
+from workerhub.supervisor.policy import AGE_JITTER, Allowance, allowance, back_off, restarts_within
 
 
 def test_back_off_is_nothing_at_first_then_doubles_up_to_the_most() -> None:
@@ -28,9 +28,26 @@ def test_a_restart_is_remembered_for_less_than_a_period(history: list[float], no
 
 
 def test_a_worker_is_recycled_after_its_share_and_a_drawn_rest() -> None:
-    assert recycle_after(policy(), lambda most: most) is None
-    assert recycle_after(policy(max_requests=100), lambda _most: 1 // 0) == 100
-    assert recycle_after(policy(max_requests=100, max_requests_jitter=20), lambda most: most // 2) == 110
+    assert allowance(policy(), lambda _most: 1 // 0) == Allowance(None, None, None)
+    assert allowance(policy(max_requests=100), lambda _most: 1 // 0).requests == 100
+    assert allowance(policy(max_requests=100, max_requests_jitter=20), lambda most: most // 2).requests == 110
+
+
+def test_memory_is_not_left_to_chance() -> None:
+    assert allowance(policy(max_memory=1 << 30), lambda _most: 1 // 0).memory == 1 << 30
+
+
+@given(st.floats(0.001, 1e8), st.floats(0, 1))
+def test_max_age_is_the_most_and_chance_takes_up_to_a_tenth_away(max_age: float, chance: float) -> None:
+    age = allowance(policy(max_age=max_age), lambda most: int(most * chance)).age
+    assert age is not None
+    assert max_age * (1 - AGE_JITTER) <= age + 0.001 <= max_age + 0.001
+
+
+def test_ages_are_drawn_in_milliseconds() -> None:
+    assert allowance(policy(max_age=10), lambda most: most).age == 9
+    assert allowance(policy(max_age=10), lambda _most: 1).age == 9.999
+    assert allowance(policy(max_age=0.005), lambda most: most).age == 0.005
 
 
 @pytest.mark.parametrize("change", [{"size": 0}, {"surge": 0}, {"kill_timeout": -1}, {"restart_intensity": -1}])

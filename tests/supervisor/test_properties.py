@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from math import inf
 
@@ -47,6 +47,8 @@ from workerhub.supervisor import (
     Supervisor,
 )
 from workerhub.supervisor.pool import Pool, Standing
+from workerhub.supervisor.recycle import LOOK, worn_out
+from workerhub.supervisor.states import State
 
 EXITS = [Exit(code=0), Exit(code=1), Exit(code=64), Exit(code=66), Exit(code=67), Exit(signal=9), Exit(signal=11)]
 DURATIONS = st.sampled_from([0.5, 1.0, 5.0, 30.0, 90.0])
@@ -62,6 +64,8 @@ POLICIES = st.builds(
     graceful_timeout=DURATIONS,
     drain_delay=st.sampled_from([0.0, 5.0]),
     max_requests=st.none() | st.just(100),
+    max_memory=st.none() | st.just(100),
+    max_age=st.none() | DURATIONS,
     restart_intensity=st.integers(0, 5),
     restart_period=DURATIONS,
     restart_backoff=DURATIONS,
@@ -79,6 +83,7 @@ class Process:
     failed: bool = False
     told_to_leave: bool = False
     killed: bool = False
+    memory: int | None = 50
     runs: tuple[Run, ...] = ()
 
 
@@ -95,6 +100,7 @@ class World(RuleBasedStateMachine):
         self.stopping_since: float | None = None
         self.loading: int | None = None
         self.refuse_forks = False
+        self.looks: dict[ChildId, list[float]] = {}
 
     @initialize(plans=PLANS)
     def start(self, plans: list[PoolPolicy]) -> None:
@@ -109,7 +115,7 @@ class World(RuleBasedStateMachine):
             current = queue.pop(0)
             shrinking = isinstance(current, ScaleRequested | PlanLoaded | ChildReady)
             commands = self.supervisor.handle(current)
-            if isinstance(current, DeadlineReached) and ReadBoard() not in commands:
+            if isinstance(current, DeadlineReached) and not any(isinstance(it, ReadBoard) for it in commands):
                 deadline = self.supervisor.next_deadline()
                 assert deadline is None or deadline > current.at, "a deadline that was reached must not stay"
             for command in commands:
@@ -123,9 +129,8 @@ class World(RuleBasedStateMachine):
                 return self.spawn(command)
             case Send(child=child, nudge=nudge):
                 self.nudge(child, nudge, shrinking=shrinking)
-            case ReadBoard():
-                readings = {child: Reading(0, process.runs) for child, process in self.processes.items()}
-                return [BoardRead(self.now, readings)]
+            case ReadBoard(memory=memory):
+                return [self.read(memory)]
             case LoadPlan(generation=generation):
                 assert self.loading is None, "one reload at a time"
                 assert generation not in self.generations
@@ -139,6 +144,21 @@ class World(RuleBasedStateMachine):
             case _:
                 raise AssertionError(command)
         return []
+
+    def read(self, memory: Mapping[ChildId, int]) -> BoardRead:
+        limits = {child.id: child.allowance.memory for child in self.supervisor.children()}
+        assert all(limits[child] == bound for child, bound in memory.items()), "nobody is looked at without a limit"
+        for child in memory:
+            looks = self.looks.setdefault(child, [])
+            looks.append(self.now)
+            assert len(looks) <= 2 or looks[-2] + LOOK <= looks[-1], "after the first look at a newcomer, no ticking"
+        return BoardRead(
+            self.now,
+            {
+                child: Reading(0, process.runs, process.memory if child in memory else None)
+                for child, process in self.processes.items()
+            },
+        )
 
     def spawn(self, order: Spawn) -> Iterable[Event]:
         assert order.child not in self.ever, "a name is never used again"
@@ -175,6 +195,12 @@ class World(RuleBasedStateMachine):
             for slot in range(pool.size):
                 booting = [child for child in pool.in_slot(slot) if child.state.name == "BOOTING"]
                 assert len(booting) <= 1
+        if not self.stopping:
+            worn = [child for child in known.values() if child.state is State.READY and worn_out(child, self.now)]
+            assert not worn, "whoever is worn out waits for a successor or has one"
+            for child in known.values():
+                if child.state is State.READY and child.allowance.memory is not None:
+                    assert max(self.looks[child.id][-1], child.since) + LOOK >= self.now, "no limit is forgotten"
 
     @property
     def stopping(self) -> bool:
@@ -263,6 +289,12 @@ class World(RuleBasedStateMachine):
     def reaches_its_limit(self, data: st.DataObject) -> None:
         if (child := self.pick(data, ready=True)) is not None:
             self.tell(LimitReached(self.now, child))
+
+    @precondition(running)
+    @rule(data=st.data(), memory=st.sampled_from([None, 50, 100, 101, 500]))
+    def grows(self, data: st.DataObject, memory: int | None) -> None:
+        if (child := self.pick(data, killed=False)) is not None:
+            self.processes[child].memory = memory
 
     @precondition(running)
     @rule(data=st.data(), timeout=st.sampled_from([1.0, 30.0, inf]))

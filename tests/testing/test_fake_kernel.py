@@ -95,7 +95,7 @@ def test_dying_on_its_own_and_by_somebody_outside() -> None:
 def test_requests_show_on_the_board_and_are_finished_before_leaving() -> None:
     kernel = ready(Script(requests=(Request(after=1, lasts=10, timeout=60), Request(after=5, lasts=1))))
     kernel.wait(2)
-    (run,) = kernel.read_board()[ONE].runs
+    (run,) = kernel.read_board({})[ONE].runs
     assert (run.index, run.started_at, run.deadline, run.line) == (0, 1.5, 61.5, "GET /")
     kernel.nudge(ONE, Nudge.DRAIN)
     assert kernel.wait(None) == [ChildExited(11.6, ONE, Exit(code=0), Reading(1))], "the second request found it closed"
@@ -110,7 +110,7 @@ def test_interrupting_ends_what_is_overdue_unless_it_is_stubborn() -> None:
     kernel = ready(Script(requests=requests))
     kernel.wait(2)
     kernel.nudge(ONE, Nudge.INTERRUPT)
-    assert [run.index for run in kernel.read_board()[ONE].runs] == [1, 2]
+    assert [run.index for run in kernel.read_board({})[ONE].runs] == [1, 2]
 
 
 def test_abort_kill_and_dump() -> None:
@@ -126,6 +126,16 @@ def test_abort_kill_and_dump() -> None:
 
 def test_reaching_the_limit() -> None:
     assert ready(Script(limit_after=4)).wait(None) == [LimitReached(4.5, ONE)]
+
+
+def test_memory_grows_as_the_script_says_and_is_told_of_those_asked_about() -> None:
+    kernel = FakeKernel(script=Script(memory=1000, leaks=10))
+    for number in (1, 2):
+        spawn(kernel, ChildId(number))
+    assert kernel.read_board({ONE: 0})[ONE].memory == 1000, "nothing leaks while it boots"
+    kernel.wait(0.5)
+    kernel.wait(4.5)
+    assert [reading.memory for reading in kernel.read_board({ONE: 0}).values()] == [1040, None]
 
 
 def test_hooks_end_well() -> None:

@@ -32,7 +32,7 @@ def test_another_command_than_expected_prints_the_story() -> None:
     assert str(error.value).splitlines() == [
         "the story so far:",
         ">> DeadlineReached(at=1)",
-        "   << ReadBoard()",
+        "   << ReadBoard(memory={})",
         "!! expected Leave(code=1)",
         "   but commanded were:",
         "   Leave(code=0)",

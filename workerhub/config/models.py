@@ -68,7 +68,8 @@ def facts(field: FieldInfo) -> Facts:
 class Table(BaseModel):
     """One table of the configuration. Frozen; a key that isn't declared is an error."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, strict=True)
+    # Only the outermost table is built, when it is first used: building each one on its own as well doubles the time.
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, strict=True, defer_build=True)
 
     @field_validator("*", mode="wrap")
     @classmethod
@@ -153,16 +154,16 @@ class RecycleConfig(Table):
     max_requests_jitter: Annotated[int, Field(ge=0)] = setting(
         0, "Add a random number up to this to `max_requests`, so that workers aren't replaced together."
     )
+    # What is right depends on the application and the machine alone.
     max_memory: kinds.SizeOrOff = setting(
         "off",
-        "Replace a worker whose private memory is above this.",
-        later=True,
+        "Replace a worker that holds more private memory than this: what it doesn't share with other processes, swapped out or not.",
         elsewhere=("reload-on-rss", "workers_max_rss"),
     )
+    # As max_requests.
     max_age: kinds.LimitOrOff = setting(
         "off",
-        "Replace a worker that is older than this.",
-        later=True,
+        "Replace a worker when it has served for so long, or up to a tenth less: chance decides, so that workers aren't replaced together.",
         elsewhere=("max-worker-lifetime", "workers_lifetime"),
     )
 

@@ -108,7 +108,7 @@ def _header(names: re.Match[str]) -> str:
 def _located(text: str, error: tomli.TOMLDecodeError) -> UnreadableError:
     """Point to where the mistake is. What is never closed is noticed at the end, but was made where it was opened."""
     message = f"not valid TOML: {_WORDINGS.get(error.msg) or _with_header(error.msg)}"
-    if error.pos >= len(error.doc.rstrip()):
+    if error.pos >= len(error.doc):
         opened = [statement for statement in _statements(text) if not statement.complete]
         if opened:
             return UnreadableError(f"{message}: what begins here is never closed", opened[0].line)

@@ -20,7 +20,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import NoReturn
 
@@ -28,6 +28,7 @@ from workerhub.kernel.birth import Birth
 from workerhub.kernel.board import Board, BoardRow
 from workerhub.kernel.dumps import open_dump, read_dump
 from workerhub.kernel.files import nameless_file, read_text
+from workerhub.kernel.memory import private_memory
 from workerhub.kernel.orphans import leave_with_master, system_tells
 from workerhub.kernel.protocol import Happening, HookEnded, SignalArrived
 from workerhub.kernel.reports import ReportPipe
@@ -174,9 +175,15 @@ class PosixKernel:
         with suppress(ProcessLookupError):  # not reaped yet, so the pid is still its own
             os.kill(known.pid, NUDGE_SIGNALS[nudge])
 
-    def read_board(self) -> Mapping[ChildId, Reading]:
-        """Look at every living child's row."""
-        return {child: known.row.snapshot() for child, known in self._children.items()}
+    def read_board(self, memory: Mapping[ChildId, int]) -> Mapping[ChildId, Reading]:
+        """Look at every living child's row; see the protocol."""
+        readings = {}
+        for child, known in self._children.items():
+            reading = known.row.snapshot()
+            if child in memory:
+                reading = replace(reading, memory=private_memory(known.pid, memory[child]))
+            readings[child] = reading
+        return readings
 
     def run_hook(self, hook: str, life: Callable[[], None], timeout: float) -> None:
         """Run a hook in a process of its own and a process group of its own; both end after `timeout` seconds."""

@@ -56,8 +56,12 @@ class Kernel(Protocol):
     def nudge(self, child: ChildId, nudge: Nudge) -> None:
         """Tell a child something; a child that is gone is ignored."""
 
-    def read_board(self) -> Mapping[ChildId, Reading]:
-        """Look at every living child's row."""
+    def read_board(self, memory: Mapping[ChildId, int]) -> Mapping[ChildId, Reading]:
+        """Look at every living child's row.
+
+        Args:
+            memory: whose memory to look at, too, and a bound in bytes; see `ReadBoard`.
+        """
 
     def run_hook(self, hook: str, life: Callable[[], None], timeout: float) -> None:
         """Run a hook in a process of its own, ended after `timeout` seconds; reported by `HookEnded`."""

@@ -115,8 +115,8 @@ class Master:
                 self._spawn(command)
             case Send(child=child, nudge=nudge):
                 self._kernel.nudge(child, nudge)
-            case ReadBoard():
-                readings = self._kernel.read_board()
+            case ReadBoard(memory=memory):
+                readings = self._kernel.read_board(memory)
                 self._events.append(BoardRead(self._kernel.now(), readings))
             case LoadPlan() | CommitPlan() | AbandonPlan():
                 self._change_plan(command)

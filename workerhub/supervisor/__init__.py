@@ -8,6 +8,7 @@
 * `budget` — how fast and how often workers are restarted.
 * `replacement` — which slots are empty, who gets a successor, who leaves.
 * `watch` — request deadlines.
+* `recycle` — which workers are worn out: requests, memory, age.
 * `reload`, `stop` — the two things that happen to the server as a whole.
 * `health`, `farewell` — verdicts and good news; what follows from an exit.
 * `exits`, `causes` — exit codes, and the cause that is read in a worker's exit.

@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 from workerhub.supervisor.events import ChildFailed, ChildId, Reading, Run
 from workerhub.supervisor.exits import Cause
+from workerhub.supervisor.policy import Allowance
 from workerhub.supervisor.states import HOLDING, SERVING, State
 
 RunKey: TypeAlias = tuple[int, float]
@@ -25,12 +26,19 @@ class Child:
 
     Attributes:
         request_timeout: the limit it was started with; a run that begins now can't be overdue earlier.
+        allowance: what it may use up before it is replaced.
         since: when it entered its state.
         deadline: when its state ends by force; None: never.
         leave: why it is to leave, once that is decided; None while it is wanted.
         leaving_since: when it was told to leave.
+        ready_at: when it became ready.
+        spent: its share of requests is done.
+        memory: the latest look at its private memory, bytes; None before the first one, and where nobody can tell.
+        weighed: its memory was asked for.
+        spared_until: until then it isn't replaced for its memory.
+        worn: why it is recycled, in words.
         interrupted: overdue runs and when they were interrupted.
-        stuck: interrupted runs that did not end.
+        stuck: interrupted runs that did not end, and when they were given up.
         unkillable: it outlived a whole deadline after SIGKILL.
     """
 
@@ -40,14 +48,21 @@ class Child:
     generation: int
     since: float
     request_timeout: float | None
+    allowance: Allowance
     state: State = State.BOOTING
     pid: int | None = None
     deadline: float | None = None
     leave: Cause | None = None
     leaving_since: float | None = None
     failure: ChildFailed | None = None
+    ready_at: float | None = None
+    spent: bool = False
+    memory: int | None = None
+    weighed: bool = False
+    spared_until: float = 0.0
+    worn: str = ""
     interrupted: dict[RunKey, float] = field(default_factory=dict)
-    stuck: set[RunKey] = field(default_factory=set)
+    stuck: dict[RunKey, float] = field(default_factory=dict)
     last: Reading = Reading(requests=0)  # noqa: RUF009  # frozen: sharing it is safe
     unkillable: bool = False
 
@@ -67,6 +82,13 @@ class Child:
     def serves(self) -> bool:
         """It takes requests and is counted on."""
         return self.state in SERVING
+
+    @property
+    def expires(self) -> float | None:
+        """When it has served long enough; None: never, or not ready yet."""
+        if self.ready_at is None or self.allowance.age is None:
+            return None
+        return self.ready_at + self.allowance.age
 
 
 class Children:

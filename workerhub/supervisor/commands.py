@@ -56,7 +56,14 @@ class Send:
 
 @dataclass(frozen=True, slots=True)
 class ReadBoard:
-    """Look at what every worker is doing. Answered by `BoardRead`."""
+    """Look at what every worker is doing. Answered by `BoardRead`.
+
+    Attributes:
+        memory: whose private memory is wanted, too, and a bound in bytes: below it any figure will do that isn't too small, so that
+            the exact one, which costs something, is found out only where it matters.
+    """
+
+    memory: Mapping[ChildId, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

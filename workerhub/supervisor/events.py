@@ -33,7 +33,13 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One worker's board row at one moment. `requests` counts finished ones; `memory` is bytes, None if not asked for."""
+    """One worker's board row at one moment.
+
+    Attributes:
+        requests: how many it has finished.
+        runs: what it is running.
+        memory: its private memory in bytes, exact above the bound that `ReadBoard` gave; None if not asked for, or if nobody can tell.
+    """
 
     requests: int
     runs: tuple[Run, ...] = ()

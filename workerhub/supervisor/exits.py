@@ -47,7 +47,7 @@ class Cause(Enum):
 
     STOPPED = "the server stops"
     SCALED_DOWN = "fewer workers are wanted"
-    RECYCLED = "recycled after its share of requests"
+    RECYCLED = "recycled"
     RELOADED = "replaced by a new generation"
     ABANDONED = "its generation was given up"
     SURPLUS = "its slot is filled already"

@@ -16,6 +16,7 @@ from workerhub.supervisor.health import Health
 from workerhub.supervisor.policy import Draw, PoolPolicy
 from workerhub.supervisor.pool import Pool, Standing
 from workerhub.supervisor.pools import Pools
+from workerhub.supervisor.recycle import Recycling
 from workerhub.supervisor.reload import Phase, Reload
 from workerhub.supervisor.replacement import fill, retire_replaced
 from workerhub.supervisor.states import Input, State
@@ -41,6 +42,7 @@ class Supervisor:
         self._pools = Pools(policies, draw, self._decisions)
         self._reload = Reload(self._pools)
         self._watch = Watch(self._decisions)
+        self._recycling = Recycling(self._decisions)
         self._health = Health(self._pools)
         self._farewell = Farewell(self._decisions)
         self._stop: Stop | None = None
@@ -64,6 +66,7 @@ class Supervisor:
             moments.append(self._stop.next_deadline(list(self._pools)))
         else:
             moments += self._health.moments()
+            moments += self._recycling.moments(list(self._pools))
         return min((moment for moment in moments if moment is not None), default=None)
 
     @property
@@ -107,6 +110,7 @@ class Supervisor:
             booted = child.state is State.BOOTING
             pool.put(child, Input.READY, event.at)
             if booted:
+                child.ready_at = event.at
                 self._decisions.log("debug", f"{child} is ready after {seconds(took)}", child.facts)
             if child.serves and not pool.candidate(child):
                 pool.served = True
@@ -128,12 +132,12 @@ class Supervisor:
     @_on.register
     def _(self, event: events.LimitReached) -> None:
         if found := self._pools.find(event.child):
-            pool, child = found
-            pool.replace(child, Cause.RECYCLED, event.at)
+            found[1].spent = True
 
     @_on.register
     def _(self, event: events.BoardRead) -> None:
         self._watch.read(list(self._pools), event)
+        self._recycling.read(list(self._pools), event)
 
     @_on.register
     def _(self, event: events.StopRequested) -> None:
@@ -197,6 +201,7 @@ class Supervisor:
             self._begin_stop(code, now, delay=False)
         if self._stop is None:
             self._reload.settle(now)
+            self._recycling.settle(list(self._pools), now)
         for pool in self._pools:
             self._staff(pool, now)
         if self._stop is None:
@@ -205,7 +210,8 @@ class Supervisor:
         if self._stop is not None and not self._stop.left:
             self._stop.settle(list(self._pools), now)
         if self._stop is None or not self._stop.left:
-            self._watch.settle(list(self._pools), now)
+            memory = self._recycling.due(list(self._pools), now) if self._stop is None else {}
+            self._watch.settle(list(self._pools), now, memory)
 
     def _overrun(self, pool: Pool, now: float) -> None:
         for child in pool.children:

@@ -12,7 +12,7 @@ Draw: TypeAlias = Callable[[int], int]
 
 @dataclass(frozen=True, slots=True)
 class PoolPolicy:
-    """The numbers that rule one pool. All times in seconds; None is "off". Made by `workerhub.plan` from the settings.
+    """The numbers that rule one pool. Times in seconds, memory in bytes; None is "off". Made by `workerhub.plan` from the settings.
 
     The meaning of each stands in the settings of the same name: `timeouts.*`, `recycle.*`, `restart.*`, `reload.*`.
 
@@ -29,6 +29,8 @@ class PoolPolicy:
     drain_delay: float
     max_requests: int | None
     max_requests_jitter: int
+    max_memory: int | None
+    max_age: float | None
     restart_intensity: int
     restart_period: float
     restart_backoff: float
@@ -43,6 +45,25 @@ class PoolPolicy:
                      "restart_intensity", "restart_period", "restart_backoff", "restart_backoff_max"):  # fmt: skip
             if getattr(self, name) < 0:
                 raise ValueError(f"pool {self.name}: {name} must not be negative, got {getattr(self, name)}")
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """What one worker may use up before it is replaced; None is "as much as it likes".
+
+    Attributes:
+        requests: how many it finishes.
+        memory: private memory in bytes; replaced above it.
+        age: seconds from its readiness.
+    """
+
+    requests: int | None
+    memory: int | None
+    age: float | None
+
+
+AGE_JITTER = 0.1
+"""The part of `recycle.max_age` that is left to chance."""
 
 
 def restarts_within(history: Sequence[float], now: float, period: float) -> tuple[float, ...]:
@@ -61,8 +82,15 @@ def back_off(restarts: int, first: float, most: float) -> float:
     return min(most, first * 2.0**doublings)
 
 
-def recycle_after(policy: PoolPolicy, draw: Draw) -> int | None:
-    """After how many requests a new worker is to be replaced, so that siblings born together don't leave together."""
-    if policy.max_requests is None:
-        return None
-    return policy.max_requests + (draw(policy.max_requests_jitter) if policy.max_requests_jitter else 0)
+def allowance(policy: PoolPolicy, draw: Draw) -> Allowance:
+    """Draw what a new worker may use up, so that siblings born together aren't worn out together.
+
+    `max_requests` is the least and has a jitter of its own; `max_age` is the most, so that its name holds: chance takes up to a tenth
+    away. Memory has no jitter: it isn't foreseeable anyway, and two equal siblings above the limit wait in the queue for `reload.surge`.
+    """
+    requests, age = policy.max_requests, policy.max_age
+    if requests is not None and policy.max_requests_jitter:
+        requests += draw(policy.max_requests_jitter)
+    if age is not None:
+        age -= draw(int(age * AGE_JITTER * 1000)) / 1000  # chance comes in whole numbers: milliseconds
+    return Allowance(requests, policy.max_memory, age)

@@ -13,7 +13,7 @@ from workerhub.supervisor.commands import Send, Spawn
 from workerhub.supervisor.decisions import Decisions
 from workerhub.supervisor.events import ChildId
 from workerhub.supervisor.exits import Cause
-from workerhub.supervisor.policy import Draw, PoolPolicy, recycle_after
+from workerhub.supervisor.policy import Draw, PoolPolicy, allowance
 from workerhub.supervisor.states import HOLDING, LEAVING, TABLE, Input, State
 
 ABORT_PATIENCE = 5.0
@@ -86,11 +86,11 @@ class Pool:
 
     def spawn(self, slot: int, generation: int, policy: PoolPolicy, now: float) -> Child:
         """Start a worker."""
-        child = Child(ChildId(next(self._supplies.ids)), self.name, slot, generation, now, policy.request_timeout)
+        name, allowed = ChildId(next(self._supplies.ids)), allowance(policy, self._supplies.draw)
+        child = Child(name, self.name, slot, generation, now, policy.request_timeout, allowed)
         child.deadline = now + policy.boot_timeout
         self.children.add(child)
-        after = recycle_after(policy, self._supplies.draw)
-        self._supplies.decisions.add(Spawn(child.id, self.name, slot, generation, after))
+        self._supplies.decisions.add(Spawn(name, self.name, slot, generation, allowed.requests))
         return child
 
     def put(self, child: Child, input_: Input, now: float) -> None:

@@ -6,7 +6,7 @@ Theory of operation
 A child is BOOTING from the moment its `Spawn` is decided. It becomes READY by its own report and in no other way. From then on it
 serves, and there are three kinds of bad or changed news about it:
 
-* It has to be replaced, and nothing is wrong with it (a reload, or its share of requests is done). It is OUTGOING: it serves exactly
+* It has to be replaced, and nothing is wrong with it (a reload, or it is worn out: its requests, its memory, its age). It is OUTGOING: it serves exactly
   as a READY one does, until a successor in its slot is READY. If the reason goes away (the reload stopped), it is simply KEPT.
 * One of its requests can't be ended. It is STUCK: its stacks are asked for at once, and it leaves when a successor is READY. It may
   still serve other requests, but nobody counts on it. There is no way back, even if the request ends after all: what happened once in
@@ -72,7 +72,7 @@ class Input(Enum):
     OVERDUE = "state's deadline passed"
     """It stayed longer in its state than it may."""
     REPLACE = "replacement wanted"
-    """A successor is to take its slot: a reload, or its requests are used up."""
+    """A successor is to take its slot: a reload, or it is worn out."""
     KEEP = "replacement called off"
     """The reload that wanted it replaced has stopped."""
     STICK = "request can't be ended"

@@ -7,13 +7,14 @@ exception is short and rare: while a worker with a stuck request drains, it is l
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import inf, isfinite
 
 from workerhub.supervisor.children import Child, run_key
 from workerhub.supervisor.commands import Nudge, ReadBoard, Send
 from workerhub.supervisor.decisions import Decisions
-from workerhub.supervisor.events import BoardRead, Reading, Run
+from workerhub.supervisor.events import BoardRead, ChildId, Reading, Run
 from workerhub.supervisor.exits import Cause
 from workerhub.supervisor.pool import Pool
 from workerhub.supervisor.states import SERVING, Input, State
@@ -36,7 +37,7 @@ class Judgement:
 
 
 def judge(child: Child, reading: Reading, now: float, kill_timeout: float) -> Judgement:
-    """Say which runs are newly overdue, which are newly stuck, and whether only known stuck ones are left. Changes nothing."""
+    """Say which runs are newly overdue, which are newly stuck, and whether only stuck ones are left that had time to show where. Changes nothing."""
     overdue, stuck, look_at = [], [], inf
     for run in reading.runs:
         key = run_key(run)
@@ -50,7 +51,9 @@ def judge(child: Child, reading: Reading, now: float, kill_timeout: float) -> Ju
             stuck.append(run)
         else:
             look_at = min(look_at, child.interrupted[key] + kill_timeout)
-    hopeless = bool(reading.runs) and all(run_key(run) in child.stuck for run in reading.runs)
+    hopeless = bool(reading.runs) and all(
+        child.stuck.get(run_key(run), inf) + STUCK_LOOK <= now for run in reading.runs
+    )
     return Judgement(tuple(overdue), tuple(stuck), hopeless, look_at)
 
 
@@ -66,17 +69,17 @@ class Watch:
         if isfinite(moment):
             self.look_at = moment if self.look_at is None else min(self.look_at, moment)
 
-    def settle(self, pools: list[Pool], now: float) -> None:
-        """See that a look is planned wherever one may be needed, and look when it is time."""
+    def settle(self, pools: list[Pool], now: float, memory: Mapping[ChildId, int]) -> None:
+        """See that a look is planned wherever one may be needed, and look when it is time, or when somebody's memory is asked for."""
         for pool in pools:
             for child in pool.children:
                 if child.state in WATCHED and child.request_timeout is not None and self.look_at is None:
                     self.arm(now + child.request_timeout)
                 if child.state is State.DRAINING and child.stuck and child.since == now:
                     self.arm(now + STUCK_LOOK)
-        if self.look_at is not None and now >= self.look_at:
+        if memory or (self.look_at is not None and now >= self.look_at):
             self.look_at = None
-            self._decisions.add(ReadBoard())
+            self._decisions.add(ReadBoard(memory))
 
     def read(self, pools: list[Pool], event: BoardRead) -> None:
         """Interrupt what is overdue, give up on what is stuck, and plan the next look."""
@@ -96,7 +99,7 @@ class Watch:
         child.last = reading
         running = {run_key(run) for run in reading.runs}
         child.interrupted = {key: at for key, at in child.interrupted.items() if key in running}
-        child.stuck &= running
+        child.stuck = {key: at for key, at in child.stuck.items() if key in running}
         verdict = judge(child, reading, now, pool.policy.kill_timeout)
         if verdict.overdue:
             child.interrupted |= {run_key(run): now for run in verdict.overdue}
@@ -110,7 +113,7 @@ class Watch:
         self.arm(verdict.look_at)
 
     def _give_up_on(self, pool: Pool, child: Child, stuck: tuple[Run, ...], now: float) -> None:
-        child.stuck |= {run_key(run) for run in stuck}
+        child.stuck |= {run_key(run): now for run in stuck}
         child.leave = Cause.STUCK if child.state in SERVING else child.leave
         what = "it is replaced" if child.state in SERVING else "it is on its way out"
         self._decisions.log("error", f"{child} can't end {runs(stuck, now)}; {what}", child.facts_of(Cause.STUCK))

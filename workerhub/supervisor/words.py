@@ -15,6 +15,20 @@ def seconds(duration: float) -> str:
     return f"{duration:.2f} s" if duration < 1 else f"{duration:.1f} s".replace(".0 s", " s")
 
 
+def span(duration: float) -> str:
+    """A long time, as exact as is useful: "45 s", "12.5 min", "11.4 h", "7 d"."""
+    for unit, name in ((86400.0, "d"), (3600.0, "h"), (60.0, "min")):
+        if duration >= 2 * unit:
+            return f"{duration / unit:.1f} {name}".replace(".0 ", " ")
+    return seconds(duration)
+
+
+def size(number: int) -> str:
+    """Bytes in the unit in which limits are written: "612 MiB", "0.5 KiB"."""
+    unit, name = (1 << 20, "MiB") if number >= 1 << 20 else (1 << 10, "KiB")
+    return f"{number / unit:.1f} {name}".replace(".0 ", " ")
+
+
 def count(number: int, noun: str) -> str:
     """In good English: "1 worker", "3 workers"."""
     return f"{number} {noun}" + ("" if number == 1 else "s")
@@ -34,6 +48,8 @@ def farewell(child: Child, event: ChildExited, cause: Cause) -> str:
     parts = [f"{child} is gone: {cause.value}"]
     if child.failure is not None:
         parts[0] += f": {child.failure.reason}"
+    elif cause is Cause.RECYCLED:
+        parts[0] += f": {child.worn}"
     if how := _how(child, event.exit, cause):
         parts[0] += f" ({how})"
     if event.last.runs:

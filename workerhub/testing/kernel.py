@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import count
 from math import isfinite
@@ -133,10 +134,13 @@ class FakeKernel:
             case Nudge.REOPEN:
                 pass
 
-    def read_board(self) -> Mapping[ChildId, Reading]:
-        """Look at every living process's row."""
+    def read_board(self, memory: Mapping[ChildId, int]) -> Mapping[ChildId, Reading]:
+        """Look at every living process's row, and at the memory of some."""
         self._burn()
-        return {child: process.reading() for child, process in self.living.items()}
+        return {
+            child: replace(process.reading(), memory=process.memory(self._now) if child in memory else None)
+            for child, process in self.living.items()
+        }
 
     def run_hook(self, hook: str, life: Callable[[], None], timeout: float) -> None:  # noqa: ARG002  # pretend
         """Pretend that a hook ran, and went well."""
@@ -173,6 +177,7 @@ class FakeKernel:
             self._after(0.0, process, lambda process: self._end(process.child, APP_FAILED))
             reason = process.script.fails_with
             return ChildFailed(self._now, process.child, reason, f"Traceback of {reason}")
+        process.ready_at = self._now
         self.transcript.note(self._now, f"child {process.child}", "is ready")
         for index, request in enumerate(process.script.requests):
             self._after(request.after, process, partial(self._begin, index, request))

@@ -39,6 +39,8 @@ class Script:
         aborts_after: from the order to leave now to its exit.
         reaped_after: from SIGKILL to its exit; longer than an instant for a process with much memory.
         limit_after: from readiness to the report that its share of requests is done.
+        memory: bytes of private memory that it holds at first.
+        leaks: bytes that come on top each second, from readiness.
         requests: what it gets to do once it is ready.
         refused: it can't even be started, for this reason.
     """
@@ -51,6 +53,8 @@ class Script:
     aborts_after: float = 0.05
     reaped_after: float = 0.01
     limit_after: float = inf
+    memory: int = 32 << 20
+    leaks: float = 0.0
     requests: tuple[Request, ...] = ()
     refused: str = ""
 
@@ -62,6 +66,7 @@ class Process:
     child: ChildId
     pid: int
     script: Script
+    ready_at: float = inf
     leaving: bool = False
     finished: int = 0
     dump: str = ""
@@ -70,6 +75,10 @@ class Process:
     def reading(self) -> Reading:
         """Its row on the board."""
         return Reading(self.finished, tuple(run for run, _ in self.running.values()))
+
+    def memory(self, now: float) -> int:
+        """The private memory that it holds at that moment, bytes."""
+        return self.script.memory + int(self.script.leaks * max(0.0, now - self.ready_at))
 
 
 ABORTED = Exit(code=int(WorkerExit.ABORTED))
