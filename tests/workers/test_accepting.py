@@ -12,6 +12,7 @@ from support.apps import hello
 from support.raw import get
 from support.serving import serving
 from support.waiting import wait_for
+from support.worker_classes import one_slot
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,10 +20,6 @@ if TYPE_CHECKING:
     from support.latch import Latch
 
     from workerhub.worker import WorkerType
-
-
-def _one_slot(worker: WorkerType) -> dict[str, int]:
-    return {} if worker.capacity(worker.Options()) == 1 else {"threads": 1}
 
 
 def test_one_slot_runs_one_request_at_a_time(worker: WorkerType) -> None:
@@ -36,7 +33,7 @@ def test_one_slot_runs_one_request_at_a_time(worker: WorkerType) -> None:
         inside.pop()
         return answer if alone else []
 
-    with serving(worker, app, options=_one_slot(worker)) as server, contextlib.ExitStack() as stack:
+    with serving(worker, app, options=one_slot(worker)) as server, contextlib.ExitStack() as stack:
         clients = [stack.enter_context(server.connect()) for _ in range(20)]
         for client in clients:
             client.send(get("/x") * 5)
@@ -56,7 +53,7 @@ def test_a_worker_without_a_free_slot_accepts_nothing(worker: WorkerType, latch:
     listener = socket.create_server(("127.0.0.1", 0))
     sibling = listener.dup()
     sibling.settimeout(30)
-    with serving(worker, app, options=_one_slot(worker), listeners=(listener,)) as server, server.connect() as blocker:
+    with serving(worker, app, options=one_slot(worker), listeners=(listener,)) as server, server.connect() as blocker:
         blocker.send(get("/block"))
         running.wait()
         with server.connect() as late:
@@ -81,8 +78,8 @@ def test_two_workers_on_one_listener_both_serve(worker: WorkerType, latch: Calla
 
     listener = socket.create_server(("127.0.0.1", 0))
     with (
-        serving(worker, app, options=_one_slot(worker), listeners=(listener.dup(),)) as server,
-        serving(worker, app, options=_one_slot(worker), listeners=(listener,)),
+        serving(worker, app, options=one_slot(worker), listeners=(listener.dup(),)) as server,
+        serving(worker, app, options=one_slot(worker), listeners=(listener,)),
         server.connect() as first,
         server.connect() as second,
     ):
@@ -111,6 +108,8 @@ def test_out_of_descriptors_it_waits_says_so_once_and_goes_on(worker: WorkerType
         for client in held:
             client.send(b"GET / HT")
         wait_for(lambda: len(server.log("warning")) == 1, "the warning")
+        (warning,) = server.log("warning")
+        assert "Too many open files" in warning
         before = server.cpu_seconds()
         assert first.ask("/still").text == "hello /still"
         for client in held:
@@ -118,8 +117,8 @@ def test_out_of_descriptors_it_waits_says_so_once_and_goes_on(worker: WorkerType
         with server.connect() as client:
             assert client.ask().status == 200
         assert server.cpu_seconds() - before < 2
-        (warning,) = server.log("warning")
-        assert "Too many open files" in warning
+        # Vanishing one by one, they may let it in and shut it out a few times more; but not once per attempt.
+        assert len(server.log("warning")) < 10
         assert any("accepting connections again" in line for line in server.log("info"))
 
 
@@ -132,7 +131,9 @@ def test_at_the_limit_an_idle_connection_makes_room(worker: WorkerType) -> None:
         idle = [stack.enter_context(server.connect()) for _ in range(16)]
         for client in idle:
             assert client.ask().status == 200
+        wait_for(lambda: server.requests() == (16, 16), "all to be idle")
         newest = stack.enter_context(server.connect())
         assert newest.ask().status == 200
         assert idle[0].at_end()
-        assert idle[15].ask().status == 200
+        # It alone: nobody makes room for a connection that isn't there.
+        assert [client.ask().status for client in (*idle[1:], newest)] == [200] * 16

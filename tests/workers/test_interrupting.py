@@ -10,6 +10,7 @@ from support.apps import hello
 from support.raw import get
 from support.serving import serving
 from support.waiting import wait_for
+from support.worker_classes import one_slot
 
 from workerhub.worker import RequestTimeout
 
@@ -21,10 +22,6 @@ if TYPE_CHECKING:
     from workerhub.worker import WorkerType
 
 LARGE = b"x" * (8 << 20)
-
-
-def _one_slot(worker: WorkerType) -> dict[str, int]:
-    return {} if worker.capacity(worker.Options()) == 1 else {"threads": 1}
 
 
 def test_a_request_in_python_code_is_answered_504(worker: WorkerType, latch: Callable[[], Latch]) -> None:
@@ -41,7 +38,7 @@ def test_a_request_in_python_code_is_answered_504(worker: WorkerType, latch: Cal
                 raise
         return hello(environ, start_response)
 
-    with serving(worker, app, options=_one_slot(worker)) as server, server.connect() as client:
+    with serving(worker, app, options=one_slot(worker)) as server, server.connect() as client:
         client.send(get("/loop"))
         running.wait()
         server.interrupt()
@@ -63,7 +60,7 @@ def test_an_answer_that_has_begun_is_cut(worker: WorkerType, latch: Callable[[],
         while True:
             pass
 
-    with serving(worker, app, options=_one_slot(worker)) as server, server.connect() as client:
+    with serving(worker, app, options=one_slot(worker)) as server, server.connect() as client:
         client.send(get())
         running.wait()
         server.interrupt()
@@ -83,7 +80,7 @@ def test_a_request_that_waits_for_its_reader_is_ended_and_others_are_unharmed(
             running.open()
         yield LARGE
 
-    with serving(worker, app, options=_one_slot(worker)) as server, contextlib.ExitStack() as stack:
+    with serving(worker, app, options=one_slot(worker)) as server, contextlib.ExitStack() as stack:
         slow = stack.enter_context(server.connect(receive_buffer=4096))
         trickling = [stack.enter_context(server.connect()) for _ in range(5)]
         for client in trickling:
@@ -117,13 +114,13 @@ def test_interrupts_at_any_moment_never_hurt_the_worker(worker: WorkerType) -> N
         return hello(environ, start_response)
 
     outcomes: set[int | str] = set()
-    with serving(worker, app, options=_one_slot(worker)) as server:
+    with serving(worker, app, options=one_slot(worker)) as server:
         client = server.connect()
         for number in range(400):
-            client.send(get("/x"))
-            if number % 2:
-                server.interrupt()
             try:
+                client.send(get("/x"))
+                if number % 2:
+                    server.interrupt()
                 answer = client.answer()
             except ConnectionError:
                 outcomes.add("cut")

@@ -161,7 +161,8 @@ def test_a_disk_without_room_is_an_answer(worker: WorkerType, monkeypatch: pytes
     monkeypatch.setattr("workerhub.worker.context.new_spool", no_room)
     with serving(worker, echo) as server:
         with server.connect() as client:
-            client.send(post(MEGABYTE))
+            # In chunks: of a body whose length is known a class may hand out what is here, and keep nothing.
+            client.send(get("/", "Transfer-Encoding: chunked", method="POST") + b"%x\r\n" % len(MEGABYTE) + MEGABYTE)
             assert client.answer().status == 503
             assert client.at_end()
         assert any("No space left on device" in line for line in server.log("error"))

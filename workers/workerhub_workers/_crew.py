@@ -84,7 +84,7 @@ class Seat:
 
     def run(self, connection: SharedConnection, *, last: bool) -> None:
         """Run the request that is complete on the connection."""
-        request = connection.take_request()
+        request = connection.take_request(self)
         if request is not None:
             connection.answered(self._slot.run(request, connection, last=last, settle=self._settle))
 
@@ -223,7 +223,7 @@ class Crew:
             seat = self._given_up.popleft()
             connection = seat.connection
             if connection is not None:
-                connection.give_up(self._timed_out(connection))
+                connection.give_up(seat, self._timed_out(connection))
         self._hire()
 
     def _timed_out(self, connection: SharedConnection) -> bytes:

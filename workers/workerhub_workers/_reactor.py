@@ -38,6 +38,13 @@ Beyond it the oldest idle one is closed for a new one; if none is idle, new ones
 SPARE_DESCRIPTORS = 64
 """What the process and the application need besides connections and the files that bodies are kept in."""
 
+CROWDED = 3
+"""Turns in a row that found a new connection, after which the next ones probably do."""
+
+CROWD_TIME = 0.0005
+"""Seconds for which connections are then accepted without asking the poller in between: it saves a tenth of the cost of a
+connection that is used once. So short that neither siblings nor other connections notice."""
+
 DRAIN_LINGER = 1.0
 """Seconds that an idle keep-alive connection is kept when the worker leaves: a request that is on its way is then answered
 with `Connection: close` instead of meeting a closed socket."""
@@ -110,6 +117,7 @@ class Reactor:
         self._context = context
         self._date = HttpDate()
         self._mode = Mode.SERVING
+        self._crowded = 0
         self._limit = _connection_limit()
         self._acceptor = Acceptor(context.listeners, self.poller, context.log)
         self._unemptied = list(context.listeners)
@@ -121,11 +129,13 @@ class Reactor:
     def turn(self) -> bool:
         """Go round once; False when the worker was told to leave and nothing is left to do."""
         self.handle(self.poller.poll(self.prepare()))
-        self._owner.dispatch()
+        if self.runnable:
+            self._owner.dispatch()
         if self._mode is Mode.SERVING:
-            for listener in self._acceptor.take_reports():
-                if self._owner.has_room():
-                    self._serve_one(listener)
+            reports = self._acceptor.take_reports()
+            self._crowded = min(self._crowded + 1, CROWDED) if reports else 0
+            for listener in reports:
+                self._serve_some(listener)
             return True
         if self._mode is Mode.EMPTYING:
             self._empty()
@@ -205,32 +215,46 @@ class Reactor:
 
     # Inside.
 
+    def _serve_some(self, listener: socket.socket) -> None:
+        """Serve one connection; more, for a moment, where there have been more all the time."""
+        has_room = self._owner.has_room
+        if self._crowded < CROWDED:
+            if has_room():
+                self._serve_one(listener)
+            return
+        until = monotonic() + CROWD_TIME
+        while has_room() and monotonic() < until:
+            if not self._serve_one(listener):
+                self._crowded = 0
+                return
+
     def _serve_one(self, listener: socket.socket) -> bool:
         """Accept one connection and serve at once what is there; False if there was none."""
-        if len(self.connections) >= self._limit and not self._evict():
-            self._acceptor.pause(f"{self._limit} connections are open and none is idle")
-            return False
+        victim = None
+        if len(self.connections) >= self._limit:
+            victim = self._oldest_idle()
+            if victim is None:
+                self._acceptor.pause(f"{self._limit} connections are open and none is idle")
+                return False
         accepted = self._acceptor.accept(listener)
         if accepted is None:
             return False
+        if victim is not None:
+            victim.drop()
         sock, peer = accepted
         connection = self._owner.connect(self, sock, self._context.connection(listener, peer))
         self.connections[connection.fd] = connection
-        self.expect(connection, self.patience[Phase.HEAD])
         try:
-            connection.receive()
+            connection.ready(IN)  # with its first request, more often than not
         except Exception:  # noqa: BLE001  # one connection's trouble is not the others'
             self.mishap(connection)
-        self._owner.dispatch()
+        if self.runnable:
+            self._owner.dispatch()
         return True
 
-    def _evict(self) -> bool:
-        """Close the oldest connection that is idle."""
-        victim = next((connection for connection in list(self.connections.values()) if connection.idle), None)
-        if victim is None:
-            return False
-        victim.drop()
-        return True
+    def _oldest_idle(self) -> Connection | None:
+        """The connection that has to make room for a new one."""
+        return next((connection for connection in list(self.connections.values()) if connection.idle), None)
 
     def _sweep(self) -> None:
         """Look at all deadlines.
@@ -269,7 +293,7 @@ class Reactor:
             self.leaving = True
             self.error_log.debug(f"leaving: {len(self.connections)} connections, {self._mode.value}")
             self.patience[Phase.IDLE] = min(self.patience[Phase.IDLE], DRAIN_LINGER)
-            for connection in self.connections.values():
+            for connection in list(self.connections.values()):
                 if connection.idle:
                     self.expect(connection, DRAIN_LINGER)
 

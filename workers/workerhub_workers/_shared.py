@@ -33,7 +33,7 @@ class SharedConnection(Connection):
         begun: whether anything of the running request's answer was written.
     """
 
-    __slots__ = ("_poke", "_room", "begun", "lock", "method")
+    __slots__ = ("_poke", "_room", "_runner", "begun", "lock", "method")
 
     def __init__(
         self, reactor: Reactor, sock: socket.SocketType, http: ServerConnection, poke: Callable[[float], None]
@@ -43,6 +43,7 @@ class SharedConnection(Connection):
         self.lock = threading.RLock()
         self.begun = False
         self.method = ""
+        self._runner: object = None
         self._room: threading.Condition | None = None
 
     # The reactor's side.
@@ -65,15 +66,15 @@ class SharedConnection(Connection):
             super().drop()
             self._tell()
 
-    def give_up(self, answer: bytes) -> None:
-        """The request that runs took too long: send this if nothing was sent, else cut; its thread can write no more."""
+    def give_up(self, runner: object, answer: bytes) -> None:
+        """The runner's request took too long: send this if nothing was sent, else cut; the runner can write no more."""
         with self.lock:
-            if self.stage is not Stage.RUNNING:
-                return
+            if self.stage is not Stage.RUNNING or self._runner is not runner:
+                return  # it was over before it could be given up, and the next one may be running
             if self.begun:
                 self.reset()
             else:
-                self.outbox.add(answer)
+                self._queue().add(answer)
                 self._finish(last=True)
             self._tell()
 
@@ -84,11 +85,12 @@ class SharedConnection(Connection):
 
     # The thread's side.
 
-    def take_request(self) -> Request | None:
+    def take_request(self, runner: object) -> Request | None:
         """Begin to run the request that is complete; None if the client has left meanwhile."""
         with self.lock:
             if self.stage is not Stage.RUNNING:
                 return None
+            self._runner = runner
             self.begun = False
             request = self.http.next_request()
             if request is not None:

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from workerhub.worker import RequestSlot, WSGIApplication
 
 
+_RUNNING = Stage.RUNNING
+
+
 class SyncWorker(Worker[WorkerOptions]):
     """Runs one request at a time.
 
@@ -73,34 +76,31 @@ class _Loop:
         return not self._running
 
     def dispatch(self) -> None:
-        """Run what is complete now; what becomes so by that (pipelining) comes after the others' I/O."""
+        """Run what is complete now, here; what becomes so by that (pipelining) comes after the others' I/O."""
         runnable = self.reactor.runnable
         for _ in range(len(runnable)):
             connection = runnable.popleft()
-            if connection.stage is Stage.RUNNING:
+            if connection.stage is not _RUNNING:
+                continue
+            try:
+                request = connection.http.next_request()
+                if request is None:  # READY promised one; whatever it is now, the connection knows what to do
+                    connection.proceed()
+                    continue
+                self._interrupted = False
+                self._running = True
                 try:
-                    self._run(connection)
-                except Exception:  # noqa: BLE001  # the slot keeps what applications raise; this is ours, and one client's
-                    self.reactor.mishap(connection)
+                    outcome = self._slot.run(request, connection, last=self.reactor.leaving)
+                finally:
+                    self._running = False
+                    self._shielded = False
+                connection.answered(outcome)
+            except Exception:  # noqa: BLE001  # the slot keeps what applications raise; this is ours, and one client's
+                self.reactor.mishap(connection)
 
     def look_again_in(self) -> float:
         """At once, unless a request runs: then when it is over."""
         return math.inf if self._running else 0.0
-
-    def _run(self, connection: Connection) -> None:
-        """Run one request, here and now."""
-        request = connection.http.next_request()
-        if request is None:  # READY promised one; whatever it is now, the connection knows what to do
-            connection.proceed()
-            return
-        self._interrupted = False
-        self._running = True
-        try:
-            outcome = self._slot.run(request, connection, last=self.reactor.leaving)
-        finally:
-            self._running = False
-            self._shielded = False
-        connection.answered(outcome)
 
     def is_idle(self) -> bool:
         """Whether nothing runs: nothing ever does between two turns."""
