@@ -53,11 +53,18 @@ class BodyBuffer:
             self.spool.close()
 
 
+class BodySink(Protocol):
+    """Where the bytes of a body go: a `BodyBuffer`, or a `BodyStream`."""
+
+    def write(self, data: bytes, /) -> None:
+        """Take a piece."""
+
+
 class BodyFraming(Protocol):
     """Finds the end of a body."""
 
-    def feed(self, data: bytes, body: BodyBuffer) -> bytes | None:
-        """Put what belongs to the body into the buffer; None: there is more to come, else what stands behind it.
+    def feed(self, data: bytes, body: BodySink) -> bytes | None:
+        """Put what belongs to the body into the sink; None: there is more to come, else what stands behind it.
 
         Raises:
             Refused: it is malformed or too large.
@@ -67,12 +74,12 @@ class BodyFraming(Protocol):
 class LengthFraming:
     """A body of as many bytes as Content-Length says (RFC 9112, 6.2)."""
 
-    __slots__ = ("_missing",)
+    __slots__ = ("_missing", "length")
 
     def __init__(self, length: int) -> None:
-        self._missing = length
+        self._missing = self.length = length
 
-    def feed(self, data: bytes, body: BodyBuffer) -> bytes | None:
+    def feed(self, data: bytes, body: BodySink) -> bytes | None:
         """See `BodyFraming.feed`."""
         missing = self._missing
         if len(data) < missing:
@@ -126,7 +133,7 @@ class ChunkedFraming:
         self._trailer_bytes = 0
         self._trailer_count = 0
 
-    def feed(self, data: bytes, body: BodyBuffer) -> bytes | None:
+    def feed(self, data: bytes, body: BodySink) -> bytes | None:
         """See `BodyFraming.feed`."""
         at = 0
         if self._line:

@@ -5,6 +5,10 @@ then the parser hands its fields to the collector, which writes them straight in
 head goes through the `HeadScanner` line by line and then takes the same way. What the fields mean together (Host, framing, expectations)
 is judged here, once for both parsers. A body is framed by `body` and collected; with its last byte the request is READY.
 
+A body may also be streamed: then the request is READY with its head, and handed out; `wsgi.input` has the caller receive what it needs.
+BODY then means that the body of the request that was handed out is still to come, and when it is complete the phase goes on to speak of
+what came behind it. A body that is here together with its head is never streamed: there is nothing to wait for.
+
 Only one request is ever read ahead. Bytes behind a READY one wait as they are, so what a pipelining client can make this hold is what
 the caller reads at once: it should stop reading while `phase` is READY.
 """
@@ -24,6 +28,7 @@ from workerhub.http.grammar import HEAD, METHODS, TRAILING_SPACE
 from workerhub.http.profile import profile_of
 from workerhub.http.request import Request
 from workerhub.http.scanner import HeadScanner
+from workerhub.http.stream import BodyStream
 from workerhub.http.target import known_hosts, split_target, valid_host
 
 if TYPE_CHECKING:
@@ -40,9 +45,9 @@ class Phase(IntEnum):
     HEAD = 1
     """A part of a head is here."""
     BODY = 2
-    """The head is here and fine, the body isn't complete."""
+    """The head is here and fine, the body isn't complete. Streamed: also while the request runs, and after it until the rest is read."""
     READY = 3
-    """A complete request waits for `next_request`; don't read more before it was taken."""
+    """A complete request (streamed: its head) waits for `next_request`; don't read more before it was taken."""
     FAILED = 4
     """The input was refused: answer `failure()` and close. Whatever still comes is ignored."""
     CLOSED = 5
@@ -78,6 +83,10 @@ class ServerConnection:
         environ: what every request of this connection has in its environment: SERVER_NAME, SERVER_PORT, REMOTE_ADDR (empty for a
             UNIX socket), REMOTE_PORT, wsgi.url_scheme, wsgi.errors, wsgi.multithread, wsgi.multiprocess. Copied per request.
         new_spool: makes the temporary file (binary, read and write) for a body larger than `settings.body_memory`.
+        pull: given, bodies are streamed. Called by `wsgi.input` when it needs more: has to send what `take_interim` gives, wait for the
+            client, and `receive` what it sent, or `refuse`; or may raise, which the application sees.
+        stream_chunked: also bodies in chunks. Else these are collected, because only then there is a CONTENT_LENGTH, without which
+            Django, for one, takes a body for empty.
     """
 
     __slots__ = (
@@ -90,16 +99,27 @@ class ServerConnection:
         "_is_head",
         "_new_spool",
         "_profile",
+        "_pull",
         "_refusal",
         "_request",
         "_rest",
         "_scanner",
         "_settings",
+        "_stream_chunked",
+        "_streamed",
         "_template",
         "phase",
     )
 
-    def __init__(self, settings: HttpSettings, environ: dict[str, Any], new_spool: Callable[[], BinaryIO]) -> None:
+    def __init__(
+        self,
+        settings: HttpSettings,
+        environ: dict[str, Any],
+        new_spool: Callable[[], BinaryIO],
+        *,
+        pull: Callable[[], None] | None = None,
+        stream_chunked: bool = False,
+    ) -> None:
         profile = self._profile = profile_of(settings)
         trusted = environ.get("REMOTE_ADDR", "") in profile.trusted
         self._apply_forwarded = profile.apply if trusted else None
@@ -107,11 +127,15 @@ class ServerConnection:
         self._settings = settings
         self._template = {**_ENVIRON, **environ}
         self._new_spool = new_spool
+        self._pull = pull
+        self._stream_chunked = stream_chunked
         self._scanner: HeadScanner | None = None
         self._request: Request | None = None
-        """The request that is being read, from its complete head on: a mode that streams bodies would hand it out there."""
+        """The request that is being read, from its complete head on."""
+        self._streamed: Request | None = None
+        """The request that was handed out and whose body is still being read."""
         self._framing: BodyFraming | None = None
-        self._body: BodyBuffer | None = None
+        self._body: BodyBuffer | BodyStream | None = None
         self._rest = b""
         """What came behind a READY request."""
         self._ended = False
@@ -141,11 +165,13 @@ class ServerConnection:
     def take_interim(self) -> bytes:
         """What to send before the body is waited for: 100 Continue once, if the client waits for it, else b"".
 
-        Look after each `receive`, and after a response when `phase` is BODY.
+        Look after each `receive`, and after a response when `phase` is BODY; streamed: whenever more of a body is needed.
         """
-        if not self._interim:
+        if not self._interim or self.phase is not _BODY:
             return b""
         self._interim = False
+        if self._streamed is not None and self._streamed.stream is not None and self._streamed.stream.answered:
+            return b""
         return _CONTINUE
 
     def next_request(self) -> Request | None:
@@ -158,6 +184,9 @@ class ServerConnection:
             return None
         request, self._request = self._request, None
         rest = self._rest
+        if self._body is not None:
+            self._hand_out(request, rest)
+            return request
         if not rest and not self._ended and request is not None and request.keep_alive:
             self.phase = _IDLE
             return request
@@ -170,7 +199,7 @@ class ServerConnection:
             self._fail(_CALLERS.get(status) or Refusal(status, "The request was refused."))
 
     def failure(self, date: bytes) -> bytes:
-        """In phase FAILED: the whole small answer, to be sent before closing; in any other b"".
+        """In phase FAILED: the whole small answer, to be sent before closing; in any other, or where a running request answers, b"".
 
         Args:
             date: from `HttpDate.line`.
@@ -269,11 +298,48 @@ class ServerConnection:
             self._begin_body(rest)
 
     def _begin_body(self, rest: bytes) -> None:
+        if self._pull is not None and self._is_to_stream(len(rest)):
+            self._begin_stream(self._pull, rest)
+            return
         self.phase = _BODY
         self._body = BodyBuffer(self._settings.body_memory, self._new_spool)
         if rest:
             self._interim = False
             self._read_body(rest)
+
+    def _is_to_stream(self, here: int) -> bool:
+        """Whether the body is one to be streamed; so many bytes of it are here."""
+        framing = self._framing
+        return here < framing.length if isinstance(framing, LengthFraming) else self._stream_chunked
+
+    def _begin_stream(self, pull: Callable[[], None], rest: bytes) -> None:
+        """READY, without having looked at what is here of the body."""
+        request, framing = self._request, self._framing
+        if request is None:
+            raise AssertionError("a body without a request")
+        length = framing.length if isinstance(framing, LengthFraming) else None
+        self._interim = self._interim and not rest
+        self._body = request.stream = BodyStream(pull, length, expects=self._interim)
+        request.environ["wsgi.input"] = request.stream.open()
+        self._rest = rest
+        self.phase = _READY
+
+    def _hand_out(self, request: Request | None, rest: bytes) -> None:
+        """Go on with the body of a request that runs from now on."""
+        self._streamed = request
+        self._rest = b""
+        self.phase = _BODY
+        if rest:
+            self._read(rest)
+        if self._ended and self.phase < _READY:
+            self._end()
+
+    def _end_stream(self, stream: BodyStream, rest: bytes) -> None:
+        """The body of the request that runs is complete; go on with what is behind it."""
+        stream.complete = True
+        request, self._streamed = self._streamed, None
+        self._framing = self._body = None
+        self._go_on(request, rest)
 
     def _frame(self, environ: dict[str, Any], *, is_1_1: bool) -> None:
         """How the body is framed (RFC 9112, 6.3), and what the client expects before it sends it (RFC 9110, 10.1.1)."""
@@ -299,11 +365,16 @@ class ServerConnection:
 
     def _read_body(self, data: bytes) -> None:
         framing, body, request = self._framing, self._body, self._request
-        if framing is None or body is None or request is None:
+        if framing is None or body is None:
             raise AssertionError("phase BODY without a body")
         rest = framing.feed(data, body)
         if rest is None:
             return
+        if isinstance(body, BodyStream):
+            self._end_stream(body, rest)
+            return
+        if request is None:
+            raise AssertionError("a body without a request")
         # RFC 9112, 7.1.3: once decoded the body has a length, which frameworks that know no other way of ending one rely on.
         request.environ["CONTENT_LENGTH"] = str(body.size)
         request.environ["wsgi.input"] = body.finish()
@@ -333,8 +404,11 @@ class ServerConnection:
             self._fail(REFUSALS[Fault.TRUNCATED])
 
     def _fail(self, refusal: Refusal) -> None:
+        if isinstance(self._body, BodyStream):
+            self._body.fail(refusal)
+        # A request that was handed out is answered by whoever runs it, after its `wsgi.input` raised.
+        self._refusal = refusal if self._streamed is None else None
         self._drop()
-        self._refusal = refusal
         self.phase = _FAILED
 
     def _drop(self) -> None:
@@ -343,7 +417,8 @@ class ServerConnection:
         self._scanner = self._framing = None
         body, self._body = self._body, None
         request, self._request = self._request, None
-        if body is not None:
+        self._streamed = None
+        if isinstance(body, BodyBuffer):  # a stream is its request's, which may be running
             body.close()
         if request is not None:
             request.close()

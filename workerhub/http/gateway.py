@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from workerhub.errors import ClientDisconnected, RequestTimeout
 from workerhub.http.file_wrapper import FileWrapper
 from workerhub.http.response import LengthMismatch, Output, Response
+from workerhub.http.stream import BodyError
 
 if TYPE_CHECKING:
     from workerhub.http.request import Request
@@ -40,8 +41,8 @@ class WsgiGateway:
     Args:
         app: the application.
         settings: `server_header` and `keepalive` are what is used of them.
-        on_error: told about everything that an application did wrong, at once, with its traceback still on the exception. Not about
-            `RequestTimeout`, which the worker itself raised, nor about clients that left.
+        on_error: told about everything that an application did wrong, at once, with its traceback still on the exception; also about
+            a `BodyError` that it let through. Not about `RequestTimeout`, which the worker itself raised, nor about clients that left.
     """
 
     __slots__ = ("_app", "_keepalive", "_on_error", "_server")
@@ -99,14 +100,12 @@ class WsgiGateway:
         response.keep_alive = False
         if response.gone:
             return
-        timed_out = isinstance(error, RequestTimeout)
-        if not timed_out:
+        if not isinstance(error, RequestTimeout):
             self._on_error(request, error)
         if response.started:
             return
-        status, text = (504, "The request took too long.") if timed_out else (500, "The application failed.")
         try:
-            response.replace(status, text)
+            response.replace(*_verdict(error))
         except ClientDisconnected:
             response.gone = True
 
@@ -125,6 +124,15 @@ class WsgiGateway:
             self._on_error(request, caught)
             return error or caught
         return error
+
+
+def _verdict(error: BaseException) -> tuple[int, str]:
+    """What a client is told whose request ended in an error."""
+    if isinstance(error, RequestTimeout):
+        return 504, "The request took too long."
+    if isinstance(error, BodyError):
+        return error.refusal.status, error.refusal.text
+    return 500, "The application failed."
 
 
 def _write_file(response: Response, wrapper: FileWrapper) -> bool:

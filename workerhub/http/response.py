@@ -192,6 +192,8 @@ class Response:
         """Answer with an error instead; only before the head is out. Raises ClientDisconnected."""
         self.status = status
         self.started = True
+        if self._request.stream is not None:
+            self._request.stream.begin_answer()
         server = self._server.removeprefix(b"Server: ").rstrip().decode("latin-1")
         answer, self.sent = error_answer(
             status, text, date=self._date, server=server, with_body=self._request.method != "HEAD"
@@ -218,6 +220,9 @@ class Response:
         request = self._request
         status, length = self.status, self._length
         is_1_1 = request.http_version == (1, 1)
+        # Both may have changed since the request began to run.
+        if not request.keep_alive or (request.stream is not None and not request.stream.begin_answer()):
+            self.keep_alive = False
         if status in _BODILESS or request.method == "HEAD":
             self.bodiless = True
             framing = _bodiless_framing(status, (total or None) if length is None else length)
