@@ -40,16 +40,16 @@ class Contestant:
             return None
 
 
-def _workerhub(parser: str) -> Command:
+def _workerhub(parser: str, kind: str = "sync") -> Command:
     def command(port: int, workers: int, folder: Path) -> list[str]:
-        file = folder / f"{parser}-{port}.toml"
+        file = folder / f"{kind}-{parser}-{port}.toml"
         file.write_text(
             f"""\
 app = "hello:application"
 bind = "127.0.0.1:{port}"
 python_path = ["{HERE}"]
 [worker]
-class = "sync"
+class = "{kind}"
 processes = {workers}
 [timeouts]
 keepalive = "75s"
@@ -81,10 +81,20 @@ def _granian(port: int, workers: int, folder: Path) -> list[str]:
 
 WORKERHUB = Contestant("workerhub sync", "workerhub", _workerhub("httptools"))
 WORKERHUB_H11 = Contestant("workerhub sync, h11", "workerhub", _workerhub("h11"))
+WORKERHUB_GEVENT = Contestant("workerhub gevent", "gevent", _workerhub("httptools", "gevent"))
 GUNICORN_SYNC = Contestant("gunicorn sync", "gunicorn", _gunicorn("sync"))
 GUNICORN_GTHREAD = Contestant("gunicorn gthread", "gunicorn", _gunicorn("gthread", "--threads", "4"))
+GUNICORN_GEVENT = Contestant("gunicorn gevent", "gunicorn", _gunicorn("gevent"))
 GRANIAN = Contestant("granian", "granian", _granian)
-EVERYBODY = (WORKERHUB, WORKERHUB_H11, GUNICORN_SYNC, GUNICORN_GTHREAD, GRANIAN)
+EVERYBODY = (
+    WORKERHUB,
+    WORKERHUB_H11,
+    WORKERHUB_GEVENT,
+    GUNICORN_SYNC,
+    GUNICORN_GTHREAD,
+    GUNICORN_GEVENT,
+    GRANIAN,
+)
 
 
 @dataclass(frozen=True, slots=True)

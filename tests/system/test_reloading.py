@@ -100,6 +100,7 @@ def test_a_broken_application_leaves_the_old_workers_serving(serve: Serve, tmp_p
     broken = tmp_path / "broken"
     server = serve(processes=2, env={"PLAIN_BROKEN": str(broken)})
     old = server.wait_workers(2)
+    server.wait_log("2 of 2 workers ready")
     broken.touch()
     server.tell(signal.SIGHUP)
     server.wait_log("RuntimeError: broken on purpose")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from support.latch import Latch
+from support.worker_classes import WORKER_CLASSES
 
 from workerhub.worker import WorkerType, find
 
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 
-@pytest.fixture(params=["sync", "threaded"])
+@pytest.fixture(params=WORKER_CLASSES)
 def worker(request: pytest.FixtureRequest) -> WorkerType:
     """A worker class."""
     return find(request.param).cls

@@ -130,7 +130,9 @@ def test_while_a_producer_waits_nothing_else_is_started_in_its_slot(
             assert server.requests()[0] == 2
             slow.vanish()
             assert other.answer().text == "other"
-        with contextlib.suppress(ConnectionEndedError):  # a class that has one connection closed it, idle, for the slow one
+        with contextlib.suppress(
+            ConnectionEndedError
+        ):  # a class that has one connection closed it, idle, for the slow one
             assert known.answer().text == "other"
 
 

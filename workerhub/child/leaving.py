@@ -9,8 +9,11 @@ from time import sleep
 from types import FrameType
 
 
-class ToldToLeave(BaseException):
-    """SIGTERM came while the worker booted. Raised wherever the boot is; what runs application code lets it through."""
+class ToldToLeave(KeyboardInterrupt):
+    """SIGTERM came while the worker booted. Raised wherever the boot is; what runs application code lets it through.
+
+    A `KeyboardInterrupt`, because event loops know that one: raised in gevent's, it gets to the greenlet that waits for the boot.
+    """
 
 
 class BootBreaker:

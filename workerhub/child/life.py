@@ -159,7 +159,7 @@ class _Life:
         """
         assert self._worker is not None  # noqa: S101  # boot() went well
         birth = self._birth
-        overdue = Overdue(birth.row, self._records, self._worker.interrupt, self._log)
+        overdue = Overdue(birth.row, self._records, self._worker, self._log)
         birth.signals.actions[Heard.INTERRUPT] = overdue
         birth.report_ready()
         name = self._pool.worker.name

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from time import monotonic
 from types import FrameType
+from typing import Any
 
-from workerhub.child.stacks import stack_of_thread, traceback_of
+from workerhub.child.stacks import stack_of_task, stack_of_thread, traceback_of
 from workerhub.errors import RequestTimeout
 from workerhub.kernel.board import BoardRow, RunRecord
 from workerhub.supervisor.events import Run
-from workerhub.worker import Log
+from workerhub.worker import Log, Worker
 
 
 class Overdue:
@@ -19,10 +20,10 @@ class Overdue:
     Which ones are overdue is decided here, by the worker's own row: what the master saw may be over by now.
     """
 
-    def __init__(self, row: BoardRow, records: Sequence[RunRecord], interrupt: Callable[[int], bool], log: Log) -> None:
+    def __init__(self, row: BoardRow, records: Sequence[RunRecord], worker: Worker[Any], log: Log) -> None:
         self._row = row
         self._records = records
-        self._interrupt = interrupt
+        self._worker = worker
         self._log = log
         self._told: dict[int, float] = {}  # slot -> the start of the request that the log already tells of
 
@@ -52,16 +53,24 @@ class Overdue:
         age, limit = now - run.started_at, run.deadline - run.started_at
         self._log.error(
             f"request timed out: {run.line} from {run.client or '-'}, {age:.1f} s old, limit {limit:g} s",
-            stack_of_thread(self._records[run.index].thread, frame),
+            self._stack(run.index, frame),
             request=run.line,
             client=run.client,
             seconds=round(age, 3),
         )
 
+    def _stack(self, index: int, frame: FrameType | None) -> str:
+        """Where a request is: its task's stack, where the class tells it, else its thread's."""
+        try:
+            own = self._worker.stack(index)
+        except Exception:  # noqa: BLE001  # a plug-in's failure costs a detail
+            own = None
+        return stack_of_thread(self._records[index].thread, frame) if own is None else stack_of_task(own)
+
     def _end(self, run: Run) -> RequestTimeout | None:
         """Have the worker class end it; what it wants to raise in the main thread waits until all were told."""
         try:
-            self._interrupt(run.index)
+            self._worker.interrupt(run.index)
         except RequestTimeout as timeout:
             return timeout
         except Exception as error:  # noqa: BLE001  # a plug-in's failure is told and changes nothing

@@ -40,6 +40,12 @@ def stack_of_thread(thread: int, interrupted: FrameType | None) -> str:
     return f"thread {name}, most recent call last:\n" + "".join(stack.format())
 
 
+def stack_of_task(frame: FrameType) -> str:
+    """Where a greenlet or the like waits, from where the application was called; `frame` is its innermost one."""
+    stack = _of_application(traceback.extract_stack(frame))
+    return "most recent call last:\n" + "".join(stack.format())
+
+
 def _is_mine(frame: FrameType | None) -> bool:
     """Whether the frame belongs to the thread that asks: it leads to this very function."""
     here: FrameType | None = sys._getframe()  # noqa: SLF001  # as above

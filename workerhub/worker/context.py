@@ -176,18 +176,27 @@ class WorkerContext:
         self._environs = {listener: self._environ(listener) for listener in self.listeners}
         self.tally = Tally(books.recycle_after, books.limit_reached)
 
-    def connection(self, listener: socket.socket, peer: object) -> ServerConnection:
+    def connection(
+        self,
+        listener: socket.socket,
+        peer: object,
+        *,
+        pull: Callable[[], None] | None = None,
+        stream_chunked: bool = False,
+    ) -> ServerConnection:
         """Make the HTTP side of one accepted connection.
 
         Args:
             listener: the listening socket that it came from.
             peer: the peer's address, as `accept` returned it.
+            pull: given, the application reads bodies while they arrive; called in the middle of a request to have the connection
+                receive more. See `ServerConnection`.
+            stream_chunked: also those that come in chunks.
         """
-        environ = self._environs[listener].copy()
+        environ = self._environs[listener]
         if isinstance(peer, tuple):
-            environ["REMOTE_ADDR"] = peer[0]
-            environ["REMOTE_PORT"] = str(peer[1])
-        return ServerConnection(self.settings.http, environ, new_spool)
+            environ = {**environ, "REMOTE_ADDR": peer[0], "REMOTE_PORT": str(peer[1])}
+        return ServerConnection(self.settings.http, environ, new_spool, pull=pull, stream_chunked=stream_chunked)
 
     def request(self, app: WSGIApplication, index: int = 0) -> RequestSlot:
         """Make the slot that runs requests on board row `index`: one object for each, used again and again.

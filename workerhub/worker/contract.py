@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeAlias, TypeVar
 from workerhub.worker.options import WorkerOptions
 
 if TYPE_CHECKING:
+    from types import FrameType
+
     from workerhub.worker.context import WorkerContext, WSGIApplication
 
 CONTRACT_VERSION = 1
@@ -31,10 +33,11 @@ class Worker(ABC, Generic[OptionsT]):
         __init__()                      right after the fork
         prepare()                       before the application is imported
         serve(app)                      after it was imported; the worker is reported ready
-            interrupt(index)            at any moment during serve(), from a signal handler in the main thread
+            stack(index)                at any moment during serve(), from a signal handler in the main thread
+            interrupt(index)            likewise, right behind it
         close()                         always, whatever happened before
 
-    `prepare`, `serve`, `interrupt` and `close` are called in the main thread.
+    `prepare`, `serve`, `stack`, `interrupt` and `close` are called in the main thread.
     """
 
     Options: ClassVar[type[WorkerOptions]] = WorkerOptions
@@ -133,6 +136,20 @@ class Worker(ABC, Generic[OptionsT]):
 
         Raising anything but `RequestTimeout`: logged, and taken as False.
         """
+
+    def stack(self, index: int) -> FrameType | None:  # noqa: ARG002  # the contract's signature
+        """Tell where the request in slot `index` is, if that isn't the stack of the thread that runs it.
+
+        For classes that run several requests in one thread, as greenlets or coroutines do: the innermost frame of one
+        that waits. Called in the child's main thread from within a signal handler, right before `interrupt`, and may do
+        as little as that.
+
+        Returns:
+            the frame; None for "that thread's own stack", which is what all other classes mean and the default.
+
+        Raising: taken as None.
+        """
+        return None
 
     def close(self) -> None:  # empty is a good default
         """Give back what the instance holds: descriptors, threads, temporary files.

@@ -35,6 +35,7 @@ _METHODS = (
     _Method("prepare"),
     _Method("serve", ("app",)),
     _Method("interrupt", ("index",)),
+    _Method("stack", ("index",)),
     _Method("close"),
 )
 

@@ -10,7 +10,7 @@ from time import monotonic, time
 from typing import TYPE_CHECKING
 
 from workerhub.errors import ClientDisconnected, RequestTimeout
-from workerhub.http import HttpDate, Outcome, Output, Request, WsgiGateway
+from workerhub.http import BodyError, HttpDate, Outcome, Output, Request, WsgiGateway
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -111,5 +111,7 @@ class RequestSlot:
         line = f"{request.method} {request.target}"
         if isinstance(error, ClientDisconnected):
             self._log.debug(f"the client went away during {line}")
+        elif isinstance(error, BodyError):
+            self._log.debug(f"the body of {line} could not be read: {error}")
         elif not isinstance(error, RequestTimeout):  # which was logged when it was sent, with the stack
             self._log.error(f"the application failed in {line}", "".join(traceback.format_exception(error)))

@@ -1,0 +1,90 @@
+"""`gevent`: a greenlet for each connection, for applications that hold many conversations at once.
+
+Neither this module nor anything in the master imports gevent: `prepare` does, in the worker, and patches the standard library
+before the application is imported.
+"""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, ClassVar
+
+from pydantic import Field
+
+from workerhub.worker import Worker, WorkerContext, WorkerOptions
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from workerhub.worker import WSGIApplication
+    from workerhub_workers._greenlet_server import GreenletServer
+
+
+class GeventOptions(WorkerOptions):
+    """What `[worker]` takes for `gevent`."""
+
+    connections: int = Field(
+        default=1000,  # as nginx's worker_connections of old, Gunicorn's, and our own reactor's
+        ge=1,
+        le=100_000,
+        description="Connections, each with its greenlet, that one process holds at the same time.",
+    )
+    stream_chunked: bool = Field(
+        default=False,
+        description="Hand a request with a chunked body out before the body is here, without CONTENT_LENGTH. "
+        "Not for Django, which then takes the body for empty.",
+    )
+
+
+class GeventWorker(Worker[GeventOptions]):
+    """Runs each connection in a greenlet, as cooperative code in one thread.
+
+    The right class for applications that wait much and long: for slow services, for streams, for clients that listen. What
+    they wait with has to be cooperative, which monkey-patching makes of the standard library and of what is built on it. A slow
+    client costs a greenlet; request bodies are read while they arrive.
+    """
+
+    Options: ClassVar[type[WorkerOptions]] = GeventOptions
+    contract_version: ClassVar[int] = 1
+
+    @classmethod
+    def unavailable(cls) -> str | None:
+        """Whether gevent is installed."""
+        if find_spec("gevent") is None:
+            return "gevent is not installed; pip install 'workerhub[gevent]'"
+        return None
+
+    @classmethod
+    def capacity(cls, options: GeventOptions) -> int:
+        """As many as there may be connections."""
+        return options.connections
+
+    def __init__(self, context: WorkerContext, options: GeventOptions) -> None:
+        super().__init__(context, options)
+        self._server: GreenletServer | None = None
+
+    def prepare(self) -> None:
+        """Make the standard library cooperative."""
+        from gevent import monkey  # noqa: PLC0415  # never in the master
+
+        monkey.patch_all()
+
+    def serve(self, app: WSGIApplication) -> None:
+        """Serve in the event loop until everything is drained."""
+        from workerhub_workers._greenlet_server import GreenletServer  # noqa: PLC0415  # it imports gevent
+
+        self._server = GreenletServer(self.context, app, stream_chunked=self.options.stream_chunked)
+        self._server.serve()
+
+    def interrupt(self, index: int) -> bool:
+        """Raise `RequestTimeout` in the request's greenlet: here, if it is the one that runs, else at its place of waiting."""
+        return self._server is not None and self._server.interrupt(index)
+
+    def stack(self, index: int) -> FrameType | None:
+        """Where the greenlet waits that runs the request; None for the one that is running this very thread."""
+        return self._server.stack(index) if self._server is not None else None
+
+    def close(self) -> None:
+        """Cut what is left."""
+        if self._server is not None:
+            self._server.close()
