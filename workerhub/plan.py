@@ -1,49 +1,25 @@
-"""Config and registry become a `Plan`: everything that is decided before any fork, and what a reload compares."""
+"""A `Plan`: everything that is decided before any fork, and what a reload compares.
+
+Data only. Plans are made by `workerhub.planning`, in a process of its own, and arrive in the master pickled; so nothing here, and nothing
+that a plan holds, needs pydantic, the configuration's models or a worker class.
+"""
 
 from __future__ import annotations
 
-import sys
-from contextlib import contextmanager
+import importlib
+import pickle
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import Any, Final, Literal, TypeAlias
 
-from workerhub.config.english import nearest
-from workerhub.config.kinds import Share
-from workerhub.config.machine import usable_cpus
-from workerhub.config.places import Places
-from workerhub.config.report import Report, spelt
-from workerhub.config.sources import Invocation, Sources, read_sources
-from workerhub.config.tree import DEFAULT, Key, Layer, Origin
-from workerhub.config.validate import validate, validate_options
-from workerhub.config.words import Override
-from workerhub.errors import ConfigError, ContractError
-from workerhub.http import HttpSettings
+from workerhub.config.addresses import BindAddress
+from workerhub.supervisor.exits import ServerExit
 from workerhub.supervisor.policy import PoolPolicy
-from workerhub.worker import (
-    ServeSettings,
-    UnknownWorkerError,
-    WorkerClass,
-    WorkerOptions,
-    available,
-    capacity_defects,
-    find,
-)
+from workerhub.worker import OptionValues, ServeSettings, WorkerType
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from pathlib import Path
-
-    from workerhub.config.addresses import BindAddress
-    from workerhub.config.models import LogConfig, ServerConfig
-
-__all__ = ["AppReference", "Identity", "Invocation", "Override", "Plan", "PoolPlan", "load_plan", "unchangeable"]
-
-MAIN_POOL = "main"
-"""What the pool of a flat configuration is called."""
-
-UNCHANGEABLE: tuple[Key, ...] = (("user",), ("group",), ("pidfile",), ("control", "socket"))
-"""Settings that a running server keeps, whatever a reload says."""
+PLANNING_TIMEOUT: Final = 60.0
+"""Seconds that a configuration may take to be read: one that is written in Python may ask others for its secrets. As `timeouts.boot`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +38,55 @@ class AppReference:
         """Read `module:callable`, `module:factory()` or `module`; the configuration has checked that it is one of them."""
         module, _, attribute = text.partition(":")
         return cls(module, attribute.removesuffix("()") or "application", attribute.endswith("()"))
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerReference:
+    """Where a worker class is, and what it is called.
+
+    Attributes:
+        name: by which the configuration chose it.
+        module: dotted name of its module.
+        qualname: its name in there; dots lead further in.
+        own: it is workerhub's own, so that the master may import its module before it forks, to be shared by all workers. Nobody
+            else's code is imported there.
+    """
+
+    name: str
+    module: str
+    qualname: str
+    own: bool = False
+
+    def load(self) -> WorkerType:
+        """Import the class. In a worker.
+
+        Raises:
+            Exception: whatever its module raises; it was fine when the plan was made.
+        """
+        found: Any = importlib.import_module(self.module)
+        for step in self.qualname.split("."):
+            found = getattr(found, step)
+        return found  # type: ignore[no-any-return]  # the plan's maker has held it against the contract
+
+
+@dataclass(frozen=True, slots=True)
+class OptionsPlan:
+    """A worker class's own options, on their way from where they were validated to a worker.
+
+    Attributes:
+        written: what the `[worker]` table says, as JSON.
+        values: the validated values, pickled, of a class that declares its model lazily; None for one that declares it plainly. Pickled
+            once more than the plan, so that what a plug-in's types bring along is imported by its workers only.
+    """
+
+    written: str = "{}"
+    values: bytes | None = None
+
+    def open(self, cls: WorkerType) -> Any:
+        """What the class is made with: its model's instance, or the values alone. In a worker."""
+        if self.values is not None:
+            return OptionValues(pickle.loads(self.values))  # noqa: S301  # our own
+        return cls.Options.model_validate_json(self.written, strict=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +109,7 @@ class PoolPlan:
         name: the pool's name.
         policy: the numbers for the supervisor.
         worker: the worker class.
-        options: its own options, validated by its own model.
+        options: its own options.
         capacity: how many requests one process runs at once.
         app: the application.
         serve: what the worker class is told about serving.
@@ -95,8 +120,8 @@ class PoolPlan:
 
     name: str
     policy: PoolPolicy
-    worker: WorkerClass
-    options: WorkerOptions
+    worker: WorkerReference
+    options: OptionsPlan
     capacity: int
     app: AppReference
     serve: ServeSettings
@@ -106,212 +131,77 @@ class PoolPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class LogPlan:
+    """The `log` table, paths absolute. `file` is `-` for standard error; `access` is None for off, `-` for standard output."""
+
+    level: Literal["debug", "info", "warning", "error"]
+    format: Literal["text", "json"]
+    file: str
+    access: str | None
+    access_format: str
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """A whole server.
 
     Attributes:
-        config: the validated settings, as written.
-        sources: what was said about each setting, and where.
         pools: one for each pool.
         bind: all addresses, paths absolute.
         backlog: for listen(2).
         pidfile: absolute, or None.
         name: what process titles begin with.
-        log: the `log` table, paths absolute.
+        log: where the logs go.
         title: what the configuration is called in logs and reports: the file's name as typed, or "the command line".
+        kept: settings that a running server keeps, whatever a reload says, by their dotted names.
     """
 
-    config: ServerConfig
-    sources: Layer
     pools: tuple[PoolPlan, ...]
     bind: tuple[BindAddress, ...]
     backlog: int
     pidfile: Path | None
     name: str
-    log: LogConfig
+    log: LogPlan
     title: str
+    kept: Mapping[str, str | int | None]
 
 
-def load_plan(invocation: Invocation) -> Plan:
-    """Read and judge a whole configuration, and find its worker class.
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why there is no plan.
 
-    Raises:
-        ConfigError: it can't be used. Carries every problem, of the configuration, of the worker class and its options, and of
-            this machine.
+    Attributes:
+        code: how a server that was to start with it exits. 0 where no server was asked for (`--help`).
+        text: what the operator reads, for standard error or the log; empty where it was said already.
     """
-    report = Report(invocation.title)
-    sources = read_sources(invocation, report)
-    config = validate(sources, report) if sources is not None else None
-    if sources is None or config is None:
-        raise ConfigError(report.problems(), report.title)
-    places = Places(config, sources.chosen, report)
-    places.check()
-    worker = _worker_class(config, sources, places, report)
-    options = None
-    if worker is not None:
-        word_unknown = partial(_word_unknown_option, worker)
-        options = validate_options(worker.cls.Options, sources, report, word_unknown)
-    capacity = _capacity(worker, options, sources, report)
-    report.raise_if_any()
-    if worker is None or options is None:  # pragma: no cover  # each has left a problem in the report
-        raise AssertionError
-    return _plan(config, sources, places, _pool(config, places, worker, options, capacity), invocation.title)
+
+    code: int
+    text: str
+
+
+Planner: TypeAlias = Callable[[str], Plan | Refusal]
+"""Makes a plan, or says why not. Runs the operator's code, so only ever called in a process of its own. The argument says what follows
+from a refusal, "; nothing was started", to stand at the end of a report."""
+
+
+def pack(verdict: Plan | Refusal) -> bytes:
+    """Make a planner's verdict fit for a pipe."""
+    return pickle.dumps(verdict, pickle.HIGHEST_PROTOCOL)
+
+
+def unpack(data: bytes) -> Plan | Refusal:
+    """What `pack` was given. Anything else, which only an operator's code that writes to our pipe can bring about, is a refusal."""
+    try:
+        verdict = pickle.loads(data)  # noqa: S301  # written by a child of ours, which runs as the same user
+    except Exception as error:  # noqa: BLE001  # pickle raises anything
+        verdict = error
+    if isinstance(verdict, Plan | Refusal):
+        return verdict
+    return Refusal(
+        ServerExit.USAGE, f"the process that reads the configuration gave an answer that is none: {verdict!r:.200}"
+    )
 
 
 def unchangeable(old: Plan, new: Plan) -> tuple[str, ...]:
     """Name the settings that differ although a running server can't change them."""
-    return tuple(".".join(key) for key in UNCHANGEABLE if _setting(old.config, key) != _setting(new.config, key))
-
-
-def _setting(config: ServerConfig, key: Key) -> object:
-    found: object = config
-    for name in key:
-        found = getattr(found, name)
-    return found
-
-
-def _worker_class(config: ServerConfig, sources: Sources, places: Places, report: Report) -> WorkerClass | None:
-    """Find the class; what is wrong with it goes to the report."""
-    key = ("worker", "class")
-    if report.concerns(key):
-        return None
-    name, origin = config.worker.class_, sources.chosen.origin(key)
-    if origin is DEFAULT:
-        origin = sources.missing
-    try:
-        with _importable(places.import_path() if ":" in name else ()):
-            return find(name)
-    except UnknownWorkerError as error:
-        report.add(origin, key, str(error))
-    except ContractError as error:
-        for defect in error.defects:
-            report.add(origin, key, f'"{name}" can\'t be used: {defect}')
-    return None
-
-
-@contextmanager
-def _importable(directories: tuple[Path, ...]) -> Iterator[None]:
-    """Let modules be found where the application will find them: a class named by its import path may live beside it."""
-    before = sys.path.copy()
-    sys.path[:0] = map(str, directories)
-    try:
-        yield
-    finally:
-        sys.path[:] = before
-
-
-def _word_unknown_option(worker: WorkerClass, key: Key, _value: object, origin: Origin, siblings: list[str]) -> str:
-    """Say that this class has no such option, and which one was meant, or which class has it."""
-    name = key[-1]
-    if close := nearest(name, [*siblings, "class", "processes"]):
-        return f"unknown setting; did you mean {spelt((*key[:-1], close), origin, close)}?"
-    has = ", ".join(sorted(siblings))
-    refusal = f"worker class {worker.name} has no such option" + (f" (it has: {has})" if has else "")
-    for listing in available():
-        if listing.cls is not None and (close := nearest(name, _option_names(listing.cls.Options))):
-            meant = f"; {listing.name} has" if close == name else f'; did you mean "{close}" of {listing.name}?'
-            return refusal + meant
-    return refusal
-
-
-def _option_names(options: type[WorkerOptions]) -> list[str]:
-    return [field.alias or name for name, field in options.model_fields.items()]
-
-
-def _capacity(worker: WorkerClass | None, options: WorkerOptions | None, sources: Sources, report: Report) -> int:
-    """Ask the class how many requests a process runs at once; a strange answer is a problem."""
-    if worker is None or options is None:
-        return 0
-    try:
-        capacity = worker.cls.capacity(options)
-        defects = capacity_defects(capacity)
-    except Exception as error:  # noqa: BLE001  # a stranger's code may raise anything
-        capacity, defects = 0, (f"{error}",)
-    for defect in defects:
-        report.add(sources.chosen.origin(("worker",)), ("worker",), f"worker class {worker.name}: {defect}")
-    return capacity
-
-
-def _pool(config: ServerConfig, places: Places, worker: WorkerClass, options: WorkerOptions, capacity: int) -> PoolPlan:
-    size = config.worker.processes or usable_cpus()
-    return PoolPlan(
-        name=MAIN_POOL,
-        policy=_policy(config, size),
-        worker=worker,
-        options=options,
-        capacity=capacity,
-        app=AppReference.parse(config.app),
-        serve=_serve_settings(config, worker, size),
-        identity=Identity(
-            user=config.user,
-            group=config.group,
-            umask=config.umask,
-            chdir=places.path(("chdir",)),
-            python_path=places.python_path(),
-            env=config.env,
-        ),
-        hooks={name: hook for name, hook in config.hooks.model_dump().items() if hook is not None},
-        bind=places.bind(),
-    )
-
-
-def _policy(config: ServerConfig, size: int) -> PoolPolicy:
-    timeouts, recycle, restart, surge = config.timeouts, config.recycle, config.restart, config.reload.surge
-    return PoolPolicy(
-        name=MAIN_POOL,
-        size=size,
-        boot_timeout=timeouts.boot,
-        request_timeout=timeouts.request,
-        kill_timeout=timeouts.kill,
-        graceful_timeout=timeouts.graceful,
-        drain_delay=timeouts.drain_delay,
-        max_requests=recycle.max_requests,
-        max_requests_jitter=recycle.max_requests_jitter,
-        max_memory=recycle.max_memory,
-        max_age=recycle.max_age,
-        restart_intensity=restart.intensity,
-        restart_period=restart.period,
-        restart_backoff=restart.backoff,
-        restart_backoff_max=restart.backoff_max,
-        surge=surge.of(size) if isinstance(surge, Share) else surge,
-    )
-
-
-def _serve_settings(config: ServerConfig, worker: WorkerClass, size: int) -> ServeSettings:
-    timeouts, http = config.timeouts, config.http
-    keepalive = worker.cls.default_keepalive if isinstance(timeouts.keepalive, str) else timeouts.keepalive
-    return ServeSettings(
-        http=HttpSettings(
-            parser=http.parser,
-            max_request_line=http.max_request_line,
-            max_header_bytes=http.max_header_bytes,
-            max_headers=http.max_headers,
-            max_body=http.max_body,
-            body_memory=http.body_memory,
-            trusted_proxies=http.trusted_proxies,
-            forwarded=http.forwarded,
-            server_header=http.server_header,
-            keepalive=keepalive is not None,
-        ),
-        request_timeout=timeouts.request,
-        header_timeout=timeouts.header,
-        body_timeout=timeouts.body,
-        write_timeout=timeouts.write,
-        keepalive_timeout=keepalive,
-        response_memory=http.response_memory,
-        multiprocess=size > 1,
-    )
-
-
-def _plan(config: ServerConfig, sources: Sources, places: Places, pool: PoolPlan, title: str) -> Plan:
-    return Plan(
-        config=config,
-        sources=sources.chosen,
-        pools=(pool,),
-        bind=pool.bind,
-        backlog=config.backlog,
-        pidfile=places.path(("pidfile",)),
-        name=config.name,
-        log=places.log(),
-        title=title,
-    )
+    return tuple(setting for setting, value in old.kept.items() if new.kept.get(setting) != value)

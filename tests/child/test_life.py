@@ -24,12 +24,12 @@ from workerhub.errors import RequestTimeout
 from workerhub.http import HttpSettings
 from workerhub.kernel.listeners import Listeners
 from workerhub.logs import open_logs
-from workerhub.plan import AppReference, Identity, PoolPlan
+from workerhub.plan import AppReference, Identity, OptionsPlan, PoolPlan, WorkerReference
 from workerhub.supervisor.commands import Nudge, Spawn
 from workerhub.supervisor.events import ChildExited, ChildFailed, ChildReady, Exit, LimitReached
 from workerhub.supervisor.exits import WorkerExit
 from workerhub.supervisor.policy import PoolPolicy
-from workerhub.worker import ServeSettings, Worker, WorkerClass, WorkerOptions
+from workerhub.worker import ServeSettings, Worker, WorkerOptions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -101,6 +101,16 @@ class Fails(Diary):
         self._fail("close")
 
 
+@dataclass(frozen=True, slots=True)
+class Present(WorkerReference):
+    """A class that needn't be imported."""
+
+    cls: type[Worker[Any]] = Diary
+
+    def load(self) -> type[Worker[Any]]:
+        return self.cls
+
+
 SERVE = ServeSettings(
     http=HttpSettings(
         parser="h11",
@@ -139,7 +149,7 @@ class House:
         self, cls: type[Worker[Any]] = Diary, app: str = APP, recycle_after: int | None = None, **change: Any
     ) -> ChildId:
         (self.home / "diary_app.py").write_text(app)
-        pool = replace(self.pool, worker=WorkerClass(cls.__name__.lower(), cls, "here"), **change)
+        pool = replace(self.pool, worker=Present(cls.__name__.lower(), __name__, cls.__name__, cls=cls), **change)
         order = Spawn(child=0, pool="main", slot=1, generation=3, recycle_after=recycle_after)  # type: ignore[arg-type]  # the stage numbers
         logs = open_logs(file=str(self.home / "error.log"), access=None)
         return self.stage.spawn(
@@ -170,8 +180,8 @@ def house(stage: Stage, tmp_path: Path) -> Iterator[House]:
     pool = PoolPlan(
         name="main",
         policy=POLICY,
-        worker=WorkerClass("diary", Diary, "here"),
-        options=WorkerOptions(),
+        worker=Present("diary", __name__, "Diary"),
+        options=OptionsPlan(),
         capacity=2,
         app=AppReference("diary_app", "application", is_factory=False),
         serve=SERVE,

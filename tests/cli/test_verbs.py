@@ -12,11 +12,13 @@ import click
 import jsonschema
 import pytest
 
-from workerhub import __version__, master
+from workerhub import __version__, planning
 from workerhub.cli import run
-from workerhub.cli.main import workerhub_command
+from workerhub.cli.command import plan, workerhub_command
+from workerhub.cli.main import VERBS
 from workerhub.config.catalogue import SETTINGS
-from workerhub.plan import Invocation, Override, load_plan
+from workerhub.plan import Refusal
+from workerhub.planning import Invocation, Override, load_configuration
 
 SITE = """
 import os
@@ -64,21 +66,28 @@ def served(monkeypatch: pytest.MonkeyPatch) -> list[Invocation]:
     """What would have been served."""
     seen: list[Invocation] = []
 
-    def serve(invocation: Invocation) -> int:
+    def load_plan(invocation: Invocation) -> int:
         seen.append(invocation)
         return 5
 
-    monkeypatch.setattr(master, "serve", serve)
+    monkeypatch.setattr(planning, "load_plan", load_plan)
     return seen
 
 
-def test_serving_is_what_is_meant_without_a_verb(cli: Cli, served: list[Invocation]) -> None:
-    assert cli("-c", "server.toml").code == 5
+def serving(*arguments: str) -> Refusal:
+    """What a command line that means to serve comes to, without the process around it."""
+    outcome = plan(arguments, "")
+    assert isinstance(outcome, Refusal)
+    return outcome
+
+
+def test_serving_is_what_is_meant_without_a_verb(served: list[Invocation]) -> None:
+    assert serving("-c", "server.toml").code == 5
     assert (served[0].path, served[0].app, served[0].overrides) == (Path("server.toml"), None, ())
 
 
-def test_every_flag_arrives(cli: Cli, served: list[Invocation]) -> None:
-    cli("a:b", "-b", ":1", "-b", ":2", "-w", "4", "-k", "sync", "--set", "worker.threads = 8", "--profile", "x")
+def test_every_flag_arrives(served: list[Invocation]) -> None:
+    serving("a:b", "-b", ":1", "-b", ":2", "-w", "4", "-k", "sync", "--set", "worker.threads = 8", "--profile", "x")
     (invocation,) = served
     assert (invocation.path, invocation.app, invocation.profile) == (None, "a:b", "x")
     assert invocation.overrides == (
@@ -89,25 +98,23 @@ def test_every_flag_arrives(cli: Cli, served: list[Invocation]) -> None:
     )
 
 
-def test_the_application_may_come_from_anywhere(
-    cli: Cli, served: list[Invocation], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert cli("--set", "app=a:b").code == 5
+def test_the_application_may_come_from_anywhere(served: list[Invocation], monkeypatch: pytest.MonkeyPatch) -> None:
+    assert serving("--set", "app=a:b").code == 5
     monkeypatch.setenv("WORKERHUB_APP", "a:b")
-    assert cli().code == 5
+    assert serving().code == 5
     assert len(served) == 2
 
 
 @pytest.mark.parametrize("verb", ["check", "show", "schema", "workers"])
-def test_a_verb_in_the_wrong_place_is_told(cli: Cli, served: list[Invocation], verb: str) -> None:
-    ended = cli("-c", "server.toml", verb)
+def test_a_verb_in_the_wrong_place_is_told(served: list[Invocation], verb: str) -> None:
+    ended = serving("-c", "server.toml", verb)
     assert (ended.code, served) == (2, [])
-    assert f"workerhub {verb} -c server.toml" in ended.err or "A verb stands first" in ended.err
+    assert f"workerhub {verb} -c server.toml" in ended.text or "A verb stands first" in ended.text
 
 
-def test_a_module_called_like_a_verb_can_be_served(cli: Cli, served: list[Invocation]) -> None:
-    assert cli("check:application").code == 5
-    assert cli("serve", "check").code == 5
+def test_a_module_called_like_a_verb_can_be_served(served: list[Invocation]) -> None:
+    assert serving("check:application").code == 5
+    assert serving("serve", "check").code == 5
     assert [invocation.app for invocation in served] == ["check:application", "check"]
 
 
@@ -228,10 +235,10 @@ def test_show_is_a_configuration_that_says_the_same(cli: Cli, tmp_path: Path) ->
     arguments = ("-c", "server.toml", "--profile", "live", "--set", "umask=0o27", "--set", 'env.A=say "hi"\t')
     shown = cli("show", *arguments).out
     (tmp_path / "shown.toml").write_text(shown, encoding="utf-8")
-    again = load_plan(Invocation(tmp_path / "shown.toml", environ={}))
+    again = load_configuration(Invocation(tmp_path / "shown.toml", environ={}))
     assert (
         again.config.model_dump()
-        == load_plan(
+        == load_configuration(
             Invocation(
                 tmp_path / "server.toml",
                 profile="live",
@@ -330,7 +337,10 @@ def test_a_bare_command_as_a_process() -> None:
 
 def test_the_reference_page_names_every_verb_and_option() -> None:
     page = (Path(__file__).parents[2] / "docs" / "reference" / "command-line.md").read_text(encoding="utf-8")
-    for name, verb in workerhub_command.commands.items():
+    context = click.Context(workerhub_command)
+    for name in VERBS:
+        verb = workerhub_command.get_command(context, name)
+        assert verb is not None
         assert f"| `{name}` |" in page
         for parameter in verb.params:
             for spelling in parameter.opts if isinstance(parameter, click.Option) else ["APP"]:

@@ -17,10 +17,10 @@ from workerhub.kernel.identity import (
     Account,
     IdentityError,
     find_account,
-    open_standard_streams,
     set_title,
     take_identity,
 )
+from workerhub.kernel.streams import open_standard_streams
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -19,7 +19,7 @@ from support.waiting import wait_for
 
 from workerhub.kernel.files import read_text
 from workerhub.kernel.processes import PosixKernel
-from workerhub.kernel.protocol import HookEnded, SignalArrived
+from workerhub.kernel.protocol import HookEnded, SignalArrived, TaskEnded
 from workerhub.kernel.signals import Heard, WorkerSignals
 from workerhub.supervisor.commands import Nudge
 from workerhub.supervisor.events import ChildExited, ChildFailed, ChildId, ChildReady, Exit, LimitReached
@@ -496,6 +496,59 @@ def test_closing_waits_for_hooks(tmp_path: Path) -> None:
     kernel.run_hook("worker_exited", (tmp_path / "done").touch, timeout=20.0)
     kernel.close()
     assert (tmp_path / "done").exists()
+
+
+# Tasks
+
+
+def be_killed() -> bytes:
+    os.kill(os.getpid(), signal.SIGKILL)
+    return b"survived"
+
+
+def hang() -> bytes:
+    time.sleep(60)
+    return b"woke"
+
+
+@pytest.mark.parametrize(
+    ("work", "result", "failure"),
+    [
+        (lambda: b"42", b"42", ""),
+        (lambda: b"x" * (1 << 20), b"x" * (1 << 20), ""),
+        (lambda: b"", None, "it exited before it was done"),
+        (lambda: os._exit(0), None, "it exited before it was done"),
+        (lambda: os._exit(5), None, "it exited with code 5"),
+        (be_killed, None, "it was killed by signal 9"),
+        (hang, None, "it did not end within 0.2 s and was killed"),
+    ],
+    ids=["good", "long", "nothing", "os._exit", "os._exit(5)", "killed", "hanging"],
+)
+def test_a_task_is_told_to_have_ended_and_what_it_came_to(
+    stage: Stage, work: Callable[[], bytes], result: bytes | None, failure: str
+) -> None:
+    before = count_open()
+    stage.kernel.run_task("counting", work, timeout=0.2 if "within" in failure else 20.0)
+    (ended,) = stage.play(bool)
+    assert ended == TaskEnded(ended.at, "counting", result, failure)
+    assert count_open() == before
+
+
+def test_a_task_for_which_there_is_no_process_is_told(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fork", fail_with(errno.EAGAIN))
+        stage.kernel.run_task("counting", fail, timeout=20.0)
+    (ended,) = stage.kernel.wait(None)
+    failure = "no process could be started: Resource temporarily unavailable"
+    assert ended == TaskEnded(ended.at, "counting", None, failure)
+
+
+def test_closing_does_not_wait_for_tasks() -> None:
+    kernel = PosixKernel()
+    kernel.run_task("sleeping", hang, timeout=60.0)
+    began = time.monotonic()
+    kernel.close()
+    assert time.monotonic() - began < 30
 
 
 # When the master is gone

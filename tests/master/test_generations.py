@@ -8,11 +8,15 @@ from pathlib import Path
 
 import pytest
 
+from workerhub.config.report import render
+from workerhub.errors import ConfigError
 from workerhub.kernel.listeners import Listeners
+from workerhub.master import generations
 from workerhub.master.generations import Generations, open_plan_logs
 from workerhub.master.serve import start_line
 from workerhub.master.stage import PlanRefusedError
-from workerhub.plan import Invocation, load_plan
+from workerhub.plan import Plan, Refusal
+from workerhub.planning import Invocation, load_plan
 
 BASE = 'app = "hello:application"\n'
 
@@ -24,11 +28,21 @@ class Place:
         self.directory = directory
         self.file = directory / "server.toml"
         self.write()
-        invocation = Invocation(path=self.file, environ={})
-        self.first = load_plan(invocation)
+        self.first = load_plan(Invocation(path=self.file, environ={}))
         self.listeners = Listeners(self.first.backlog)
         self.listeners.open(self.first.bind)
-        self.stage = Generations(invocation, self.first, open_plan_logs(self.first), self.listeners)
+        self.stage = Generations(self._plan, self.first, open_plan_logs(self.first), self.listeners)
+
+    def _plan(self, consequence: str) -> Plan | Refusal:
+        try:
+            return load_plan(Invocation(path=self.file, environ={}))
+        except ConfigError as error:
+            return Refusal(2, render(error, consequence))
+
+    def load(self, generation: int) -> None:
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(generations, "set_title", lambda *_: None)  # this process is not the one that is meant
+            self.stage.load(generation, self.stage.planner()())
 
     def write(self, *sockets: str, more: str = "", log: str = "error.log") -> None:
         binds = ", ".join(f'"unix:{self.socket(name)}"' for name in sockets or ("one",))
@@ -64,7 +78,7 @@ def test_the_start_line_says_what_runs_where(place: Place) -> None:
 
 def test_new_listeners_are_opened_before_and_old_ones_closed_after_the_commit(place: Place) -> None:
     place.write("two")
-    place.stage.load(2)
+    place.load(2)
     assert (place.answers("one"), place.answers("two")) == (True, True)
     place.stage.commit(2)
     assert (place.answers("one"), place.answers("two")) == (False, True)
@@ -72,7 +86,7 @@ def test_new_listeners_are_opened_before_and_old_ones_closed_after_the_commit(pl
 
 def test_an_abandoned_plan_leaves_nothing_behind(place: Place) -> None:
     place.write("one", "two")
-    place.stage.load(2)
+    place.load(2)
     place.stage.abandon(2)
     assert (place.answers("one"), place.answers("two")) == (True, False)
     assert place.stage.plan is place.first
@@ -83,7 +97,7 @@ def test_a_shared_listener_keeps_the_connections_that_wait_in_it(place: Place) -
     with socket.socket(socket.AF_UNIX) as client:
         client.connect(str(place.socket("one")))
         place.write("one", "two")
-        place.stage.load(2)
+        place.load(2)
         place.stage.commit(2)
         connection, _ = before.accept()
         connection.close()
@@ -92,7 +106,7 @@ def test_a_shared_listener_keeps_the_connections_that_wait_in_it(place: Place) -
 def test_a_configuration_that_is_refused_is_told_in_full(place: Place) -> None:
     place.write(more='[timeouts]\nrequst = "5s"\nboot = "soon"\n')
     with pytest.raises(PlanRefusedError) as error:
-        place.stage.load(2)
+        place.load(2)
     assert "timeouts.requst: unknown setting" in str(error.value)
     assert str(error.value).splitlines()[-1].endswith("; nothing was changed.")
 
@@ -103,7 +117,7 @@ def test_an_address_in_use_refuses_the_plan(place: Place) -> None:
         other.listen()
         place.write("one", "two")
         with pytest.raises(PlanRefusedError, match=r"can't listen on unix:.*two\.sock"):
-            place.stage.load(2)
+            place.load(2)
     assert place.answers("one")
 
 
@@ -111,13 +125,13 @@ def test_a_log_that_cannot_be_opened_refuses_the_plan(place: Place) -> None:
     (place.directory / "loop.log").symlink_to(place.directory / "loop.log")
     place.write(log="loop.log")
     with pytest.raises(PlanRefusedError, match=r"can't open the log .*loop\.log"):
-        place.stage.load(2)
+        place.load(2)
 
 
 def test_the_log_of_the_plan_in_force_is_written(place: Place) -> None:
     place.stage.log("info", "first", {}, "")
     place.write(log="other.log")
-    place.stage.load(2)
+    place.load(2)
     place.stage.log("info", "second", {}, "")
     place.stage.commit(2)
     place.stage.log("info", "third", {}, "with detail")
@@ -127,7 +141,7 @@ def test_the_log_of_the_plan_in_force_is_written(place: Place) -> None:
 
 def test_what_cannot_change_is_named_and_stays(place: Place) -> None:
     place.write(more=f'pidfile = "{place.directory / "new.pid"}"\n')
-    place.stage.load(2)
+    place.load(2)
     assert "pidfile can't change while the server runs" in place.log()
 
 

@@ -8,7 +8,7 @@ from math import inf
 import pytest
 from support.supervision import policy
 
-from workerhub.kernel.protocol import Happening, HookEnded
+from workerhub.kernel.protocol import Happening, HookEnded, TaskEnded
 from workerhub.master import Master
 from workerhub.supervisor import ChildId, Nudge, Reading, ServerExit
 from workerhub.testing import FakeKernel, FakeStage, Request, Script
@@ -87,6 +87,26 @@ def test_a_hook_that_fails_is_logged_and_changes_nothing() -> None:
     kernel.send_signal(20, "SIGTERM")
     assert run(kernel, HookedStage(kernel, [policy(size=1)])) == 0
     assert lines(kernel, "error") == [" the hook server_ready failed"]
+
+
+class FailingTaskKernel(FakeKernel):
+    def wait(self, until: float | None) -> Sequence[Happening]:
+        return [
+            TaskEnded(event.at, event.task, None, "it was killed by signal 11")
+            if isinstance(event, TaskEnded)
+            else event
+            for event in super().wait(until)
+        ]
+
+
+def test_a_planner_that_dies_refuses_the_reload() -> None:
+    kernel = FailingTaskKernel()
+    kernel.send_signal(10, "SIGHUP")
+    kernel.send_signal(20, "SIGTERM")
+    assert run(kernel) == 0
+    assert "reload refused; generation 1 keeps serving" in str(kernel.transcript)
+    assert "the process that reads the configuration failed: it was killed by signal 11" in str(kernel.transcript)
+    assert "loads generation" not in str(kernel.transcript)
 
 
 class BrokenKernel(FakeKernel):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,9 @@ from workerhub.config.addresses import TcpAddress, UnixAddress
 from workerhub.config.machine import usable_cpus
 from workerhub.config.report import render
 from workerhub.errors import ConfigError
-from workerhub.plan import AppReference, Invocation, Override, Plan, load_plan, unchangeable
+from workerhub.plan import AppReference, OptionsPlan, Plan, Refusal, WorkerReference, pack, unchangeable, unpack
+from workerhub.planning import Invocation, Override, load_plan
+from workerhub.worker import OptionValues
 
 DESIGN_EXAMPLE = """\
 app = "mysite.wsgi:application"
@@ -161,7 +164,8 @@ def test_the_report_of_the_design(tmp_path: Path) -> None:
 def test_the_search_path_is_as_before_after_looking_for_a_class(tmp_path: Path) -> None:
     (tmp_path / "threads_on_path.py").write_text(THREADED, encoding="utf-8")
     before = sys.path.copy()
-    assert plan("worker.class=threads_on_path:Threads").pools[0].worker.origin == "threads_on_path:Threads"
+    name = "threads_on_path:Threads"
+    assert plan(f"worker.class={name}").pools[0].worker == WorkerReference(name, "threads_on_path", "Threads")
     assert sys.path == before
 
 
@@ -208,8 +212,57 @@ def test_hooks_that_are_set() -> None:
 
 def test_planning_loads_neither_application_nor_gevent() -> None:
     code = (
-        "import sys; from workerhub.plan import *; load_plan(Invocation(app='antigravity:x', environ={}));"
+        "import sys; from workerhub.planning import *; load_plan(Invocation(app='antigravity:x', environ={}));"
         "print([name for name in ('antigravity', 'gevent', 'greenlet') if name in sys.modules])"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=60, env=dict(os.environ)
+    )
+    assert told.stdout == "[]\n"
+
+
+def test_the_built_in_classes_are_our_own_and_nobody_elses(tmp_path: Path) -> None:
+    (tmp_path / "threads_of_mine.py").write_text(THREADED, encoding="utf-8")
+    assert plan("worker.class=threaded").pools[0].worker.own
+    assert not plan("worker.class=threads_of_mine:Threads").pools[0].worker.own
+    assert not plan("worker.class=workerhub_workers.threaded:ThreadedWorker").pools[0].worker.own
+
+
+def test_options_arrive_as_they_were_declared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model that is declared plainly arrives as its instance, one that is only named as its values, frozen."""
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "threads_plain.py").write_text(THREADED, encoding="utf-8")
+    (pool,) = plan("worker.class=threads_plain:Threads", "worker.threads=3").pools
+    cls = pool.worker.load()
+    assert pool.options.open(cls) == cls.Options.model_validate({"threads": 3})
+    (pool,) = plan("worker.class=threaded", "worker.threads=4").pools
+    options = pool.options.open(pool.worker.load())
+    assert options.threads == 4
+    assert options == OptionValues({"threads": 4})
+    with pytest.raises(AttributeError, match="frozen"):
+        options.threads = 5
+
+
+def test_a_plan_survives_the_way_to_the_master() -> None:
+    made = plan("worker.class=threaded", "hooks.reloaded=a.b", "bind=unix:x.sock", "env.A=1")
+    assert unpack(pack(made)) == made
+    assert unpack(pack(Refusal(2, "no"))) == Refusal(2, "no")
+
+
+@pytest.mark.parametrize("data", [b"", b"junk", pickle.dumps("a text"), pickle.dumps(OptionsPlan())])
+def test_an_answer_that_is_none_is_a_refusal(data: bytes) -> None:
+    refused = unpack(data)
+    assert isinstance(refused, Refusal)
+    assert refused.text.startswith("the process that reads the configuration gave an answer that is none")
+
+
+def test_a_plan_brings_neither_pydantic_nor_strangers_to_who_opens_it(tmp_path: Path) -> None:
+    (tmp_path / "threads_strange.py").write_text(THREADED, encoding="utf-8")
+    (tmp_path / "plan").write_bytes(pack(plan("worker.class=threads_strange:Threads", "worker.threads=3")))
+    code = (
+        "import sys; from workerhub import master; from workerhub.plan import Plan, unpack;"
+        "assert isinstance(unpack(open('plan', 'rb').read()), Plan);"
+        "print([name for name in ('pydantic', 'pydantic_core', 'click', 'threads_strange', 'tempfile') if name in sys.modules])"
     )
     told = subprocess.run(
         [sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=60, env=dict(os.environ)

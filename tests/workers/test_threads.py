@@ -14,7 +14,8 @@ from support.apps import facts, hello
 from support.raw import get
 from support.serving import serving
 from support.waiting import wait_for
-from workerhub_workers.threaded import ThreadedOptions, ThreadedWorker
+from workerhub_workers.threaded import ThreadedWorker
+from workerhub_workers.threaded_options import ThreadedOptions
 
 from workerhub.worker import RequestTimeout
 

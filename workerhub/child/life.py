@@ -122,7 +122,8 @@ class _Life:
                 log=self._log,
                 books=Books(self._records, logs.access, self._order.recycle_after, self._birth.report_limit),
             )
-            self._worker = pool.worker.cls(context, pool.options)
+            cls = pool.worker.load()
+            self._worker = cls(context, pool.options.open(cls))
             self._worker.prepare()
             self._call_hook("worker_forked")
         except IdentityError as error:

@@ -12,7 +12,8 @@ from workerhub.cli.trial import Trial, try_import
 from workerhub.config.english import count
 from workerhub.config.report import render
 from workerhub.errors import ConfigError
-from workerhub.plan import Invocation, Plan, PoolPlan, load_plan
+from workerhub.plan import Plan, PoolPlan
+from workerhub.planning import Invocation, load_plan
 from workerhub.supervisor.exits import ServerExit
 
 

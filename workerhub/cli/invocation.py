@@ -13,9 +13,9 @@ import click
 
 from workerhub.config.catalogue import SETTINGS, Setting
 from workerhub.config.report import ENVIRONMENT_PREFIX
-from workerhub.plan import Invocation, Override
+from workerhub.planning import Invocation, Override
 
-Verb = TypeVar("Verb", bound=Callable[..., int])
+Verb = TypeVar("Verb", bound=Callable[..., object])
 
 DEFAULT_FILE = "server.toml"
 """Not read unless asked for; but worth a hint."""
@@ -25,7 +25,9 @@ def takes_configuration(verb: Verb) -> Verb:
     """Decorate a verb: its first argument becomes the `Invocation` that the options describe."""
 
     @functools.wraps(verb)
-    def gathered(config: str | None, app: str | None, profile: str | None, sets: tuple[str, ...], **rest: Any) -> int:
+    def gathered(
+        config: str | None, app: str | None, profile: str | None, sets: tuple[str, ...], **rest: Any
+    ) -> object:
         overrides = [override for setting in _FLAGGED for override in _flag_overrides(setting, rest)]
         overrides += [_set_override(text) for text in sets]
         if app is not None and app.endswith((".toml", ".py")):

@@ -12,7 +12,7 @@ from workerhub.cli.invocation import takes_configuration
 from workerhub.cli.output import print_json
 from workerhub.config.catalogue import SETTINGS, TABLES
 from workerhub.config.tree import DEFAULT, Key, Origin
-from workerhub.plan import Invocation, Plan, load_plan
+from workerhub.planning import Configuration, Invocation, load_configuration
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,26 +36,26 @@ def show(invocation: Invocation, *, as_json: bool) -> int:
 
     What it prints is a configuration file itself.
     """
-    plan = load_plan(invocation)
-    shown = list(effective(plan))
+    configuration = load_configuration(invocation)
+    shown = list(effective(configuration))
     if as_json:
         print_json({".".join(item.key): _as_json(item) for item in shown})
     else:
-        click.echo(listing(plan, shown))
+        click.echo(listing(configuration, shown))
     return 0
 
 
-def effective(plan: Plan) -> Iterator[Shown]:
+def effective(configuration: Configuration) -> Iterator[Shown]:
     """Every setting with its value, the worker class's options included."""
     for setting in SETTINGS:
-        yield _shown(plan, setting.path, setting.default)
+        yield _shown(configuration, setting.path, setting.default)
         if setting.path == ("worker", "processes"):
-            yield from _options(plan)
+            yield from _options(configuration)
 
 
-def listing(plan: Plan, shown: list[Shown]) -> str:
+def listing(configuration: Configuration, shown: list[Shown]) -> str:
     """Write it as TOML, origins as comments. What isn't set, and has no way to say so, is a comment."""
-    lines = [(f"# The effective configuration of {plan.title}.", "")]
+    lines = [(f"# The effective configuration of {configuration.plan.title}.", "")]
     table = ""
     for item in shown:
         *above, name = item.key
@@ -70,27 +70,29 @@ def listing(plan: Plan, shown: list[Shown]) -> str:
     return "\n".join(f"{text.ljust(width)}  {comment}" if comment else text for text, comment in lines)
 
 
-def _shown(plan: Plan, key: Key, default: Any) -> Shown:
-    given = plan.sources.value(key)
+def _shown(configuration: Configuration, key: Key, default: Any) -> Shown:
+    given = configuration.sources.value(key)
     if given is None:
-        return Shown(key, default, DEFAULT, _note(plan, key))
+        return Shown(key, default, DEFAULT, _note(configuration, key))
     return Shown(
-        key, f"{plan.config.umask:03o}" if key == ("umask",) else given, plan.sources.origin(key), _note(plan, key)
+        key,
+        f"{configuration.config.umask:03o}" if key == ("umask",) else given,
+        configuration.sources.origin(key),
+        _note(configuration, key),
     )
 
 
-def _options(plan: Plan) -> Iterator[Shown]:
-    (pool,) = plan.pools
-    for name, value in pool.options.model_dump(mode="json", by_alias=True).items():
-        yield _shown(plan, ("worker", name), value)
+def _options(configuration: Configuration) -> Iterator[Shown]:
+    for name, value in configuration.options.model_dump(mode="json", by_alias=True).items():
+        yield _shown(configuration, ("worker", name), value)
 
 
-def _note(plan: Plan, key: Key) -> str:
+def _note(configuration: Configuration, key: Key) -> str:
     """What "auto" comes to."""
-    (pool,) = plan.pools
-    if key == ("worker", "processes") and plan.config.worker.processes is None:
+    (pool,) = configuration.plan.pools
+    if key == ("worker", "processes") and configuration.config.worker.processes is None:
         return f" (auto is {pool.policy.size} here)"
-    if key == ("timeouts", "keepalive") and plan.config.timeouts.keepalive == "auto":
+    if key == ("timeouts", "keepalive") and configuration.config.timeouts.keepalive == "auto":
         seconds = pool.serve.keepalive_timeout
         return f" (auto is {'off' if seconds is None else f'{seconds:g}s'} for {pool.worker.name})"
     return ""

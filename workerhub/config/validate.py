@@ -60,8 +60,16 @@ def validate_options(model: type[ModelT], sources: Sources, report: Report, word
     """
     judge = Judge(report, sources.chosen, model.model_json_schema, sources.missing, table=("worker",))
     judge.word_unknown = word_unknown
-    given = sources.chosen.table(("worker",)).without([("class",), ("processes",)])
-    return parse(model, given, judge)[0]
+    return parse(model, _own_options(sources), judge)[0]
+
+
+def own_options(sources: Sources) -> str:
+    """What `validate_options` has judged, as JSON that the model can be given once more, strictly."""
+    return _as_json(_own_options(sources))
+
+
+def _own_options(sources: Sources) -> Layer:
+    return sources.chosen.table(("worker",)).without([("class",), ("processes",)])
 
 
 def _salvage(layer: Layer, blamed: list[Key]) -> ServerConfig | None:

@@ -9,5 +9,6 @@
 * `dumps`, `files` — stacks that a crash leaves behind; files without a name.
 * `listeners`, `holders` — listening sockets: opened, kept, closed; who holds an address.
 * `identity`, `orphans` — title, user, directory; leaving when the master is gone.
+* `streams` — descriptors 0, 1 and 2.
 * `pidfile` — one master per file.
 """

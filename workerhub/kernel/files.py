@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 
 MAX_TEXT = 64 << 10
 """Bytes of such a file that are read back, of a longer one the end."""
@@ -17,6 +16,8 @@ def nameless_file(purpose: str) -> int:
     """
     if hasattr(os, "memfd_create"):
         return os.memfd_create(f"workerhub-{purpose}", os.MFD_CLOEXEC)
+    import tempfile  # noqa: PLC0415  # brings much along, and Linux doesn't need it
+
     fd, path = tempfile.mkstemp(prefix=f"workerhub-{purpose}-")
     os.unlink(path)  # noqa: PTH108  # mkstemp speaks in strings
     return fd
@@ -27,3 +28,18 @@ def read_text(fd: int) -> str:
     size = os.fstat(fd).st_size
     start = max(0, size - MAX_TEXT)
     return os.pread(fd, MAX_TEXT, start).decode("utf-8", "backslashreplace")
+
+
+def read_all(fd: int) -> bytes:
+    """Everything that was written to it."""
+    return os.pread(fd, os.fstat(fd).st_size, 0)
+
+
+def write_all(fd: int, data: bytes) -> None:
+    """Write to it, all of it.
+
+    Raises:
+        OSError: there is no room.
+    """
+    while data:
+        data = data[os.write(fd, data) :]

@@ -108,15 +108,6 @@ def set_title(title: str, name: str = "workerhub") -> None:
     setproctitle.setproctitle(f"{name}: {title}")
 
 
-def open_standard_streams() -> None:
-    """Make sure that descriptors 0, 1 and 2 are open, so that no socket gets one of these numbers and what is printed."""
-    fd = os.open(os.devnull, os.O_RDWR)
-    while fd <= 2:
-        os.set_inheritable(fd, True)
-        fd = os.open(os.devnull, os.O_RDWR)
-    os.close(fd)
-
-
 def _become(account: Account) -> None:
     """Change user and group for good.
 

@@ -12,6 +12,7 @@ the right handler, in the right process.
 from __future__ import annotations
 
 import gc
+import math
 import os
 import selectors
 import signal
@@ -27,10 +28,10 @@ from typing import NoReturn
 from workerhub.kernel.birth import Birth
 from workerhub.kernel.board import Board, BoardRow
 from workerhub.kernel.dumps import open_dump, read_dump
-from workerhub.kernel.files import nameless_file, read_text
+from workerhub.kernel.files import nameless_file, read_all, read_text, write_all
 from workerhub.kernel.memory import private_memory
 from workerhub.kernel.orphans import leave_with_master, system_tells
-from workerhub.kernel.protocol import Happening, HookEnded, SignalArrived
+from workerhub.kernel.protocol import Happening, HookEnded, SignalArrived, TaskEnded
 from workerhub.kernel.reports import ReportPipe
 from workerhub.kernel.signals import MASTER_SIGNALS, NUDGE_SIGNALS, WorkerSignals
 from workerhub.supervisor.commands import Nudge
@@ -67,13 +68,23 @@ class _Newborn:
 
 @dataclass(slots=True)
 class _Hook:
-    """A hook's process that isn't reaped yet. `failure_fd` holds what its traceback said."""
+    """A hook's or a task's process that isn't reaped yet.
+
+    `failure_fd` holds what its traceback said, `result_fd` a task's result; a hook has none.
+    """
 
     name: str
     failure_fd: int
+    result_fd: int | None
     timeout: float
     deadline: float
     late: bool = False
+
+    def close(self) -> None:
+        """Close its descriptors."""
+        os.close(self.failure_fd)
+        if self.result_fd is not None:
+            os.close(self.result_fd)
 
 
 class PosixKernel:
@@ -100,7 +111,7 @@ class PosixKernel:
         self._children: dict[ChildId, _Child] = {}
         self._pids: dict[int, _Child] = {}
         self._hooks: dict[int, _Hook] = {}
-        self._failed_hooks: list[HookEnded] = []
+        self._failed_hooks: list[HookEnded | TaskEnded] = []
         use_lifeline = not system_tells() if lifeline is None else lifeline
         self._lifeline = os.pipe() if use_lifeline else None
         self._wake_reader, self._wake_writer = os.pipe()
@@ -113,7 +124,10 @@ class PosixKernel:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {*_HANDLED, *NUDGE_SIGNALS.values()} - {signal.SIGKILL})
 
     def close(self) -> None:
-        """Give everything back: handlers, board, descriptors. Waits for hooks that still run, up to their deadlines."""
+        """Give everything back: handlers, board, descriptors. Waits for hooks that still run, up to their deadlines; ends tasks."""
+        for hook in self._hooks.values():
+            if hook.result_fd is not None:  # nobody is there for the result
+                hook.deadline = self.now()
         while self._hooks:
             self.wait(self.now() + 1.0)  # which ends those that are late
         signal.set_wakeup_fd(self._old_wakeup)
@@ -187,18 +201,33 @@ class PosixKernel:
 
     def run_hook(self, hook: str, life: Callable[[], None], timeout: float) -> None:
         """Run a hook in a process of its own and a process group of its own; both end after `timeout` seconds."""
+        self._run_aside(hook, life, None, timeout)
+
+    def run_task(self, task: str, work: Callable[[], bytes], timeout: float) -> None:
+        """Have something found out in a process of its own, as a hook is run."""
+        self._run_aside(task, None, work, timeout)
+
+    def _run_aside(
+        self, name: str, life: Callable[[], None] | None, work: Callable[[], bytes] | None, timeout: float
+    ) -> None:
+        """Start a hook, which has a `life`, or a task, which has `work`."""
         fds: list[int] = []
         try:
             fds += [nameless_file("hook")]
+            if work is not None:
+                fds += [nameless_file("task")]
+                life = partial(_work, work, fds[1], timeout)
+            assert life is not None  # noqa: S101  # one of them is given
             pid = self._fork(partial(_be_hook, fds[0], life), set())
         except OSError as error:
             for fd in fds:
                 os.close(fd)
             failure = f"no process could be started: {error.strerror}"
-            self._failed_hooks.append(HookEnded(self.now(), hook, failure))
+            failed = HookEnded(self.now(), name, failure)
+            self._failed_hooks.append(failed if work is None else TaskEnded(self.now(), name, None, failure))
             os.write(self._wake_writer, b"\0")
             return
-        self._hooks[pid] = _Hook(hook, fds[0], timeout, self.now() + timeout)
+        self._hooks[pid] = _Hook(name, fds[0], fds[1] if work is not None else None, timeout, self.now() + timeout)
 
     # What happened
 
@@ -247,17 +276,22 @@ class PosixKernel:
         self._board.free(child.row)
         yield ChildExited(self.now(), child.id, how, last, dump)
 
-    def _hook_ended(self, hook: _Hook, how: Exit) -> HookEnded:
-        """Say how a hook went."""
+    def _hook_ended(self, hook: _Hook, how: Exit) -> HookEnded | TaskEnded:
+        """Say how a hook or a task went."""
         failure = read_text(hook.failure_fd)
-        os.close(hook.failure_fd)
+        result = None if hook.result_fd is None else read_all(hook.result_fd)
+        hook.close()
         if hook.late:
             failure = f"it did not end within {hook.timeout:g} s and was killed"
         elif not failure and how.signal is not None:
             failure = f"it was killed by signal {how.signal}"
         elif not failure and how.code:
             failure = f"it exited with code {how.code}"
-        return HookEnded(self.now(), hook.name, failure)
+        if result is None:
+            return HookEnded(self.now(), hook.name, failure)
+        if not failure and not result:
+            failure = "it exited before it was done"
+        return TaskEnded(self.now(), hook.name, None if failure else result, failure)
 
     def _end_late_hooks(self) -> None:
         """Kill hooks that outlived their timeout, and what they started."""
@@ -321,7 +355,7 @@ class PosixKernel:
             child.reports.close()
             os.close(child.dump_fd)
         for hook in self._hooks.values():
-            os.close(hook.failure_fd)
+            hook.close()
         if self._lifeline:
             os.close(self._lifeline[1])
             if not keep_lifeline:
@@ -369,6 +403,13 @@ def _be_hook(failure_fd: int, life: Callable[[], None], mask: frozenset[int]) ->
         os.write(failure_fd, traceback.format_exc().encode("utf-8", "backslashreplace"))
         return 1
     return 0
+
+
+def _work(work: Callable[[], bytes], result_fd: int, timeout: float) -> None:
+    """What a task's process does. Its master ends it in time; if that one is gone meanwhile, the system does."""
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.alarm(math.ceil(timeout) + 1)
+    write_all(result_fd, work())
 
 
 def _exit(code: int) -> NoReturn:

@@ -28,7 +28,17 @@ class HookEnded:
     failure: str
 
 
-Happening = ChildReady | ChildFailed | LimitReached | ChildExited | SignalArrived | HookEnded
+@dataclass(frozen=True, slots=True)
+class TaskEnded:
+    """A task's process is gone. `result` is what it came to; it is None where `failure` says why there is none."""
+
+    at: float
+    task: str
+    result: bytes | None
+    failure: str
+
+
+Happening = ChildReady | ChildFailed | LimitReached | ChildExited | SignalArrived | HookEnded | TaskEnded
 """What `wait` reports: about children in the supervisor's own words, signals by name."""
 
 
@@ -65,3 +75,12 @@ class Kernel(Protocol):
 
     def run_hook(self, hook: str, life: Callable[[], None], timeout: float) -> None:
         """Run a hook in a process of its own, ended after `timeout` seconds; reported by `HookEnded`."""
+
+    def run_task(self, task: str, work: Callable[[], bytes], timeout: float) -> None:
+        """Have something found out in a process of its own, ended after `timeout` seconds; reported by `TaskEnded`.
+
+        Args:
+            task: the name under which it is reported.
+            work: runs in the child only; may take its time, crash or hang.
+            timeout: seconds.
+        """

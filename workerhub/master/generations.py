@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 
 from workerhub.child import call_hook, live
-from workerhub.config.report import render
-from workerhub.errors import BindError, ConfigError
+from workerhub.errors import BindError
+from workerhub.http.parsers import parser_class
 from workerhub.kernel.birth import Birth
-from workerhub.kernel.identity import IdentityError, find_account, take_identity
+from workerhub.kernel.identity import IdentityError, find_account, set_title, take_identity
 from workerhub.kernel.listeners import Listeners
 from workerhub.logs import Logs, open_logs
 from workerhub.master.stage import PlanRefusedError
-from workerhub.plan import Invocation, Plan, PoolPlan, load_plan, unchangeable
+from workerhub.plan import Plan, Planner, PoolPlan, Refusal, pack, unchangeable, unpack
 from workerhub.supervisor import Level, PoolPolicy, Spawn
 
 FIRST = 1
@@ -28,14 +29,14 @@ class Generations:
     never closed: a listener that both name stays as it is, with the connections that wait in it.
 
     Args:
-        invocation: where plans come from.
+        planner: where further plans come from; called in processes of its own only.
         plan: the first one.
         logs: the first one's.
         listeners: the first one's are open.
     """
 
-    def __init__(self, invocation: Invocation, plan: Plan, logs: Logs, listeners: Listeners) -> None:
-        self._invocation = invocation
+    def __init__(self, planner: Planner, plan: Plan, logs: Logs, listeners: Listeners) -> None:
+        self._planner = planner
         self._plans = {FIRST: plan}
         self._logs = {FIRST: logs}
         self._listeners = listeners
@@ -51,17 +52,22 @@ class Generations:
         """The numbers of the plan in force."""
         return tuple(pool.policy for pool in self.plan.pools)
 
-    def load(self, generation: int) -> tuple[PoolPolicy, ...]:
-        """Read the configuration again, open what only the new plan needs.
+    def planner(self) -> Callable[[], bytes]:
+        """What reads the configuration again, in a process of its own."""
+        return partial(_plan_again, self._planner, self.plan.name)
+
+    def load(self, generation: int, planned: bytes) -> tuple[PoolPolicy, ...]:
+        """Take the plan that was made, open what only it needs.
 
         Raises:
             PlanRefusedError: nothing was touched.
         """
+        plan = unpack(planned)
+        if isinstance(plan, Refusal):
+            raise PlanRefusedError(plan.text)
         try:
-            plan = load_plan(self._invocation)
+            share_worker_classes(plan)
             logs = open_plan_logs(plan)
-        except ConfigError as error:
-            raise PlanRefusedError(render(error, "; nothing was changed")) from error
         except IdentityError as error:
             raise PlanRefusedError(str(error)) from error
         except OSError as error:
@@ -147,15 +153,40 @@ def open_plan_logs(plan: Plan) -> Logs:
     Raises:
         OSError: a file can't be opened; carries its name.
     """
-    account = find_account(plan.config.user, plan.config.group)
     return open_logs(
         level=plan.log.level,
         format=plan.log.format,
-        file=plan.log.file or "-",
+        file=plan.log.file,
         access=plan.log.access or "off",
         access_format=plan.log.access_format,
-        owner=None if account is None else (account.uid, account.gid),
+        owner=find_owner(plan),
     )
+
+
+def find_owner(plan: Plan) -> tuple[int, int] | None:
+    """To whom files and sockets belong, user and group; None: to us.
+
+    Raises:
+        IdentityError: the system doesn't know them.
+    """
+    identity = plan.pools[0].identity
+    account = find_account(identity.user, identity.group)
+    return None if account is None else (account.uid, account.gid)
+
+
+def share_worker_classes(plan: Plan) -> None:
+    """Import what workers of workerhub's own classes would each import for themselves. Nobody else's code runs in the master."""
+    for pool in plan.pools:
+        with suppress(Exception):  # a worker that fails at the same says so, and harms nobody
+            parser_class(pool.serve.http.parser)
+            if pool.worker.own:
+                pool.worker.load()
+
+
+def _plan_again(planner: Planner, name: str) -> bytes:
+    """Make a plan. In a process of its own."""
+    set_title("reads the configuration", name)
+    return pack(planner("; nothing was changed"))
 
 
 def _call(pool: PoolPlan, name: str, facts: Mapping[str, object]) -> None:

@@ -6,9 +6,10 @@ import traceback
 from collections import deque
 from typing import Final
 
-from workerhub.kernel.protocol import Happening, HookEnded, Kernel, SignalArrived
+from workerhub.kernel.protocol import Happening, HookEnded, Kernel, SignalArrived, TaskEnded
 from workerhub.master.signals import EVENTS, REOPEN, UPGRADE
 from workerhub.master.stage import PlanRefusedError, Stage
+from workerhub.plan import PLANNING_TIMEOUT
 from workerhub.supervisor import (
     AbandonPlan,
     BoardRead,
@@ -44,6 +45,10 @@ RESCUE_PATIENCE: Final = 30.0
 """Seconds that workers have to finish when the master itself fails; the default of `timeouts.graceful`."""
 
 
+PLANNING: Final = "planning"
+"""What the task of reading the configuration again is called."""
+
+
 class Master:
     """Runs a supervisor on a kernel.
 
@@ -59,6 +64,7 @@ class Master:
         self._supervisor = Supervisor(stage.policies, draw)
         self._living: set[ChildId] = set()
         self._events: deque[Event] = deque()
+        self._loading = 0
 
     def run(self) -> int:
         """Serve until there is a reason to leave; the exit code. No worker is left behind, whatever happens."""
@@ -103,6 +109,8 @@ class Master:
             case HookEnded(hook=hook, failure=failure):
                 if failure:
                     self._log("error", f"the hook {hook} failed", failure)
+            case TaskEnded():
+                self._take_plan(happening)
             case ChildExited(child=child):
                 self._living.discard(child)
                 self._events.append(happening)
@@ -145,12 +153,21 @@ class Master:
             case AbandonPlan(generation):
                 self._stage.abandon(generation)
             case LoadPlan(generation):
-                try:
-                    policies = self._stage.load(generation)
-                except PlanRefusedError as error:
-                    self._events.append(PlanRejected(self._kernel.now(), str(error)))
-                else:
-                    self._events.append(PlanLoaded(self._kernel.now(), policies))
+                self._loading = generation
+                self._kernel.run_task(PLANNING, self._stage.planner(), PLANNING_TIMEOUT)
+
+    def _take_plan(self, ended: TaskEnded) -> None:
+        """Hear what the configuration says now."""
+        if ended.result is None:
+            reason = f"the process that reads the configuration failed: {ended.failure}"
+            self._events.append(PlanRejected(self._kernel.now(), reason))
+            return
+        try:
+            policies = self._stage.load(self._loading, ended.result)
+        except PlanRefusedError as error:
+            self._events.append(PlanRejected(self._kernel.now(), str(error)))
+        else:
+            self._events.append(PlanLoaded(self._kernel.now(), policies))
 
     def _log(self, level: Level, message: str, detail: str = "") -> None:
         self._stage.log(level, message, {}, detail)

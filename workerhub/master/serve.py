@@ -2,49 +2,47 @@
 
 from __future__ import annotations
 
+import gc
 import os
-import random
 import sys
 from contextlib import ExitStack, suppress
 
 from workerhub import __version__
-from workerhub.config.report import render
-from workerhub.errors import BindError, ConfigError
-from workerhub.kernel.identity import IdentityError, find_account, open_standard_streams, set_title
+from workerhub.errors import BindError
+from workerhub.kernel.identity import IdentityError, set_title
 from workerhub.kernel.listeners import Listeners
 from workerhub.kernel.pidfile import Pidfile, PidfileError
 from workerhub.kernel.processes import PosixKernel
 from workerhub.logs import Logs
-from workerhub.master.generations import Generations, open_plan_logs
+from workerhub.master.generations import Generations, find_owner, open_plan_logs, share_worker_classes
 from workerhub.master.loop import Master
-from workerhub.plan import Invocation, Plan, load_plan
+from workerhub.plan import Plan, Planner
 from workerhub.supervisor import ServerExit
 
 
-def serve(invocation: Invocation) -> int:
+def serve(planner: Planner, plan: Plan) -> int:
     """Serve until told to stop; the exit code.
 
-    What can be refused is refused before anything is touched: first the configuration, then log files, pidfile and addresses, then
-    the first fork.
+    What can be refused is refused before anything is touched: first the configuration, by whom made the plan, then log files, pidfile
+    and addresses, then the first fork.
+
+    Args:
+        planner: where further plans come from.
+        plan: the first one.
     """
-    open_standard_streams()
     try:
-        plan = load_plan(invocation)
+        share_worker_classes(plan)
         logs = open_plan_logs(plan)
-    except ConfigError as error:
-        return _refuse(ServerExit.USAGE, render(error))
     except IdentityError as error:
         return _refuse(ServerExit.USAGE, str(error))
     except OSError as error:
         return _refuse(ServerExit.USAGE, f"can't open the log {error.filename}: {error.strerror}")
-    return _serve(invocation, plan, logs)
+    return _serve(planner, plan, logs)
 
 
-def _serve(invocation: Invocation, plan: Plan, logs: Logs) -> int:
-    account = find_account(plan.config.user, plan.config.group)
-    owner = None if account is None else (account.uid, account.gid)
-    listeners = Listeners(plan.backlog, plan.config.umask, owner)
-    stage = Generations(invocation, plan, logs, listeners)
+def _serve(planner: Planner, plan: Plan, logs: Logs) -> int:
+    listeners = Listeners(plan.backlog, plan.pools[0].identity.umask, find_owner(plan))
+    stage = Generations(planner, plan, logs, listeners)
     with ExitStack() as stack:
         stack.callback(stage.close)
         try:
@@ -64,7 +62,15 @@ def _serve(invocation: Invocation, plan: Plan, logs: Logs) -> int:
             kernel.private.add(pidfile.fd)
         set_title("master", plan.name)
         logs.error.info(start_line(plan, listeners))
-        return Master(kernel, stage, lambda most: random.randint(0, most)).run()  # noqa: S311  # spreads load, hides nothing
+        gc.collect()
+        gc.freeze()  # what is here now stays until the end: never looked at again, its pages are shared with every worker
+        return Master(kernel, stage, _draw).run()
+
+
+def _draw(most: int) -> int:
+    """A random number from 0 to `most`."""
+    # `random` itself, with what it imports, would cost more memory than all of the supervisor.
+    return int.from_bytes(os.urandom(8), "big") % (most + 1)
 
 
 def start_line(plan: Plan, listeners: Listeners) -> str:

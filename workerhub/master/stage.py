@@ -22,8 +22,11 @@ class Stage(Protocol):
     def policies(self) -> tuple[PoolPolicy, ...]:
         """The first plan's, one for each pool."""
 
-    def load(self, generation: int) -> tuple[PoolPolicy, ...]:
-        """Read the configuration again, and open what only the new plan needs.
+    def planner(self) -> Callable[[], bytes]:
+        """What reads the configuration again, to be called in a process of its own; the result is for `load`."""
+
+    def load(self, generation: int, planned: bytes) -> tuple[PoolPolicy, ...]:
+        """Take what the planner came to, and open what only the new plan needs.
 
         Raises:
             PlanRefusedError: nothing was touched.

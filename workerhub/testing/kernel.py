@@ -10,7 +10,7 @@ from itertools import count
 from math import isfinite
 
 from workerhub.kernel.birth import Birth
-from workerhub.kernel.protocol import Happening, HookEnded, SignalArrived
+from workerhub.kernel.protocol import Happening, HookEnded, SignalArrived, TaskEnded
 from workerhub.supervisor.commands import Nudge
 from workerhub.supervisor.events import ChildExited, ChildFailed, ChildId, ChildReady, Exit, LimitReached, Reading, Run
 from workerhub.testing.processes import ABORTED, APP_FAILED, DRAINED, KILLED, Process, Request, Script
@@ -147,6 +147,11 @@ class FakeKernel:
         self._burn()
         self.transcript.note(self._now, "master", f"runs the hook {hook}")
         self._plan(self._now, lambda: HookEnded(self._now, hook, ""))
+
+    def run_task(self, task: str, work: Callable[[], bytes], timeout: float) -> None:  # noqa: ARG002  # pretend
+        """Pretend that a task was done, and went well; it takes no time."""
+        self._burn()
+        self._plan(self._now, lambda: TaskEnded(self._now, task, b"", ""))
 
     # --- the pretend world --------------------------------------------------------------------------------------------------
 

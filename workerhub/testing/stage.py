@@ -35,7 +35,11 @@ class FakeStage:
         """What is in force at the start."""
         return self._policies
 
-    def load(self, generation: int) -> tuple[PoolPolicy, ...]:
+    def planner(self) -> Callable[[], bytes]:
+        """Nothing is read."""
+        return bytes
+
+    def load(self, generation: int, planned: bytes) -> tuple[PoolPolicy, ...]:  # noqa: ARG002  # pretend
         """Find what the next reload finds.
 
         Raises:

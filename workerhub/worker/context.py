@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, TypeAlias
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ServeSettings:
-    """What the configuration says about serving, in seconds and bytes; None is "off". Made by `workerhub.plan`.
+    """What the configuration says about serving, in seconds and bytes; None is "off". Made by `workerhub.planning`.
 
     Attributes:
         http: limits and habits of the HTTP core.
@@ -98,6 +97,8 @@ def _nothing() -> None:
 
 def new_spool() -> BinaryIO:
     """A temporary file without a name, for a body that is too long for memory."""
+    import tempfile  # noqa: PLC0415  # brings much along, and most workers never need it
+
     return tempfile.TemporaryFile(prefix="workerhub-body-")
 
 

@@ -11,17 +11,18 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeAlias, TypeVar
 
-from workerhub.worker.options import WorkerOptions
+from workerhub.worker.lazy import lazy_options
 
 if TYPE_CHECKING:
     from types import FrameType
 
     from workerhub.worker.context import WorkerContext, WSGIApplication
+    from workerhub.worker.options import WorkerOptions
 
 CONTRACT_VERSION = 1
 """Rises when a class written for the version before could no longer be run as it is."""
 
-OptionsT = TypeVar("OptionsT", bound=WorkerOptions)
+OptionsT = TypeVar("OptionsT", bound="WorkerOptions")
 
 
 class Worker(ABC, Generic[OptionsT]):
@@ -29,7 +30,7 @@ class Worker(ABC, Generic[OptionsT]):
 
     The order of a life, all in the child unless said otherwise::
 
-        unavailable()  capacity()       in the master, before any fork
+        unavailable()  capacity()       where the configuration is judged: in a process of its own, never the master
         __init__()                      right after the fork
         prepare()                       before the application is imported
         serve(app)                      after it was imported; the worker is reported ready
@@ -40,8 +41,12 @@ class Worker(ABC, Generic[OptionsT]):
     `prepare`, `serve`, `stack`, `interrupt` and `close` are called in the main thread.
     """
 
-    Options: ClassVar[type[WorkerOptions]] = WorkerOptions
-    """The model of this class's keys in the `[worker]` table."""
+    Options: ClassVar[type[WorkerOptions]] = lazy_options("workerhub.worker.options:WorkerOptions")
+    """The model of this class's keys in the `[worker]` table.
+
+    A plain class attribute, `Options = MyOptions`: the worker imports pydantic with the model, and is given an instance of it. Or by
+    name, `Options = lazy_options("package.module:MyOptions")`: the model is imported only where a configuration is judged, so that no
+    worker pays for pydantic; the worker is given the validated values as attributes, frozen, without the model's methods."""
 
     default_keepalive: ClassVar[float | None] = 75.0
     """`timeouts.keepalive` in seconds where the configuration doesn't say; None switches keep-alive off."""
@@ -54,8 +59,8 @@ class Worker(ABC, Generic[OptionsT]):
     def unavailable(cls) -> str | None:
         """Say why this class can't run here, or None.
 
-        Called in the master, for every installed class, by `check`, `workers` and at start. May look (is a library
-        installed? is this Linux?) and may not touch: no import that has effects, no thread, no descriptor, no write.
+        Called where the configuration is judged: by `check`, `workers` and the other verbs, at start and at each reload in a child of the
+        master that ends then; for every installed class. May look (is a library installed? is this Linux?) and may not touch: no import that has effects, no thread, no descriptor, no write.
 
         Returns:
             None where it can run, else one line that ends with what to do:
@@ -70,7 +75,8 @@ class Worker(ABC, Generic[OptionsT]):
     def capacity(cls, options: OptionsT) -> int:
         """Tell how many requests one process can run at once: 1 or more.
 
-        Called in the master with validated options, before any fork and at each reload; a pure function of `options`.
+        Called where the configuration is judged, as `unavailable` is and never in the master, with validated options, an instance of
+        `Options`; a pure function of `options`.
         The process gets so many request slots on the shared board, numbered 0 .. capacity - 1. `serve` never runs more.
 
         Raising: the configuration is refused with the message.
@@ -84,7 +90,7 @@ class Worker(ABC, Generic[OptionsT]):
 
         Args:
             context: all that this worker may know of the server.
-            options: the validated `[worker]` table, an instance of `Options`.
+            options: the validated `[worker]` table: an instance of `Options`, or its values where that is `lazy_options`.
 
         Raising: the worker exits with "setup failed" and the traceback; `close` is not called, as there is nobody to call.
         """

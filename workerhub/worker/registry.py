@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import importlib
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING
 
 from workerhub.errors import ContractError, WorkerhubError
-from workerhub.worker.defects import defects
+from workerhub.worker.inspection import defects
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,11 +29,15 @@ class WorkerClass:
         name: as the configuration names it: an entry point's name, or `module:Class`.
         cls: the class.
         origin: the distribution and its version (`workerhub 0.1.0`), or `module:Class`.
+        target: where it is imported from, `module:Class`.
+        own: workerhub's own distribution announces it.
     """
 
     name: str
     cls: WorkerType
     origin: str
+    target: str = ""
+    own: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,7 @@ class Listing:
         cls: the class; None where `defects` says why there is none to use.
         defects: why it can't be used at all; empty for a class that keeps the contract.
         unavailable: why a class that keeps the contract can't run here ("pip install ..."), None where it can.
+        own: workerhub's own distribution announces it.
     """
 
     name: str
@@ -55,6 +60,7 @@ class Listing:
     cls: WorkerType | None
     defects: tuple[str, ...] = ()
     unavailable: str | None = None
+    own: bool = False
 
 
 class UnknownWorkerError(WorkerhubError):
@@ -95,7 +101,7 @@ def find(name: str) -> WorkerClass:
         raise ContractError(name, listing.defects)
     if listing.unavailable is not None:
         raise ContractError(name, (listing.unavailable,))
-    return WorkerClass(name, listing.cls, listing.origin)
+    return WorkerClass(name, listing.cls, listing.origin, listing.target, own=listing.own)
 
 
 def _announced() -> dict[str, list[EntryPoint]]:
@@ -114,7 +120,8 @@ def _listing(name: str, announced: list[EntryPoint]) -> Listing:
         targets = ", ".join(point.value for point in announced)
         return Listing(name, targets, ", ".join(map(_origin, announced)), None, (defect,))
     (point,) = announced
-    return _examine(name, point.value, _origin(point), point.load)
+    listing = _examine(name, f"{point.module}:{point.attr}", _origin(point), point.load)
+    return replace(listing, own=point.dist is not None and point.dist.name == "workerhub")
 
 
 def _examine(name: str, target: str, origin: str, load: Callable[[], object]) -> Listing:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, ClassVar
 
-from workerhub.worker import RequestTimeout, Worker, WorkerContext, WorkerOptions
+from workerhub.worker import RequestTimeout, Worker, WorkerContext
 from workerhub_workers._connection import Connection, Stage
 from workerhub_workers._reactor import Reactor
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     import socket
 
     from workerhub.http import ServerConnection
-    from workerhub.worker import RequestSlot, WSGIApplication
+    from workerhub.worker import RequestSlot, WorkerOptions, WSGIApplication
 
 
 _RUNNING = Stage.RUNNING
 
 
-class SyncWorker(Worker[WorkerOptions]):
+class SyncWorker(Worker["WorkerOptions"]):
     """Runs one request at a time.
 
     The right class for applications that aren't thread-safe, or that are bound by the processor. Slow clients don't

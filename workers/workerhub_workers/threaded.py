@@ -4,29 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from pydantic import Field
-
-from workerhub.worker import Worker, WorkerContext, WorkerOptions
+from workerhub.worker import Worker, WorkerContext, lazy_options
 from workerhub_workers._crew import Crew
 
 if TYPE_CHECKING:
-    from workerhub.worker import WSGIApplication
+    from workerhub.worker import WorkerOptions, WSGIApplication
+    from workerhub_workers.threaded_options import ThreadedOptions
 
 
-class ThreadedOptions(WorkerOptions):
-    """What `[worker]` takes for `threaded`."""
-
-    threads: int = Field(default=8, ge=1, le=1000, description="Requests that one process runs at the same time.")
-
-
-class ThreadedWorker(Worker[ThreadedOptions]):
+class ThreadedWorker(Worker["ThreadedOptions"]):
     """Runs each request in one of a fixed number of threads.
 
     The right class for applications that wait: for a database, for other services. They have to be thread-safe. Slow
     clients hold no thread up: the reactor reads and writes for them.
     """
 
-    Options: ClassVar[type[WorkerOptions]] = ThreadedOptions
+    Options: ClassVar[type[WorkerOptions]] = lazy_options("workerhub_workers.threaded_options:ThreadedOptions")
     contract_version: ClassVar[int] = 1
 
     @classmethod

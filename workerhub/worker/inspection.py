@@ -53,7 +53,7 @@ def defects(candidate: object) -> tuple[str, ...]:
     shape = (
         *_ancestry(candidate),
         *(defect for method in _METHODS for defect in _shape(candidate, method)),
-        *_options(getattr(candidate, "Options", None)),
+        *_options(candidate),
         *_keepalive(getattr(candidate, "default_keepalive", None)),
     )
     # Calling its methods makes sense only where they have the right shape.
@@ -97,8 +97,13 @@ def _shape(cls: type, method: _Method) -> Iterator[str]:
         yield f"{method.name}{signature} can't be called as {method}: {error}"
 
 
-def _options(options: object) -> Iterator[str]:
+def _options(cls: type) -> Iterator[str]:
     """Whether the options are a model that the configuration can be validated with."""
+    try:
+        options: object = getattr(cls, "Options", None)
+    except Exception as error:  # noqa: BLE001  # importing a stranger's module may raise anything
+        yield f"Options can't be imported: {type(error).__name__}: {error}"
+        return
     if not (isinstance(options, type) and issubclass(options, WorkerOptions)):
         yield f"Options must be a subclass of workerhub.worker.WorkerOptions, not {options!r:.100}"
         return
