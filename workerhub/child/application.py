@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import inspect
 from collections.abc import Callable
-from difflib import get_close_matches
 from types import ModuleType
 from typing import Any, Protocol, TypeVar
 
@@ -114,6 +113,8 @@ def _missing(owner: Any, name: str, module_name: str) -> str:
     """Say that something isn't there, and what is."""
     names = [known for known in dir(owner) if not known.startswith("_")]
     callables = [known for known in names if callable(inspect.getattr_static(owner, known, None))]
+    from difflib import get_close_matches  # noqa: PLC0415  # only for a mistake
+
     near = get_close_matches(name, names, n=1)
     hint = f'; did you mean "{near[0]}"?' if near else ""
     if not near and isinstance(owner, ModuleType):

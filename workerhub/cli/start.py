@@ -36,7 +36,7 @@ class _StopAskedError(BaseException):
 def start(args: Sequence[str]) -> int:
     """Serve what a command line says until told to stop; the exit code."""
     open_standard_streams()
-    gc.disable()  # nothing of what is made from here to the first fork is garbage
+    gc.disable()  # until there is something to serve: nothing of what is imported until then is garbage
     try:
         return _start(args)
     finally:
@@ -66,7 +66,6 @@ def _start(args: Sequence[str]) -> int:
         return verdict.code
     from workerhub import master  # noqa: PLC0415  # imported already, while the plan was made
 
-    gc.enable()
     return master.serve(partial(_plan, tuple(args)), verdict)
 
 

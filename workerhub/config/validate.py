@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from workerhub.config.catalogue import server_schema
+from workerhub.config.catalogue import TABLES, server_schema
 from workerhub.config.models import ServerConfig
 from workerhub.config.report import Judge, Report, WordUnknown
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from workerhub.config.sources import Sources
     from workerhub.config.tree import Key, Layer
 
@@ -41,7 +43,7 @@ def parse(model: type[ModelT], layer: Layer, judge: Judge) -> tuple[ModelT | Non
     about Python's own ones (a list may become a tuple).
     """
     try:
-        return model.model_validate_json(_as_json(layer), strict=True), []
+        return model.model_validate_json(_as_json(layer, TABLES if model is ServerConfig else ()), strict=True), []
     except ValidationError as error:
         return None, judge.judge(error)
 
@@ -76,11 +78,15 @@ def _salvage(layer: Layer, blamed: list[Key]) -> ServerConfig | None:
     rest = layer.without(blamed)
     rest.tree.setdefault("app", "nothing")
     try:
-        return ServerConfig.model_validate_json(_as_json(rest), strict=True)
+        return ServerConfig.model_validate_json(_as_json(rest, TABLES), strict=True)
     except ValidationError:
         return None
 
 
-def _as_json(layer: Layer) -> str:
-    """What JSON has no word for becomes null, which no setting takes: the report shows the original."""
-    return json.dumps(layer.tree, default=lambda _value: None)
+def _as_json(layer: Layer, tables: Iterable[str] = ()) -> str:
+    """What JSON has no word for becomes null, which no setting takes: the report shows the original.
+
+    Of `tables` those that nobody mentioned are there, empty: so the whole's validator makes them, and a table's own is never built.
+    """
+    tree = {**{name: {} for name in tables}, **layer.tree}
+    return json.dumps(tree, default=lambda _value: None)

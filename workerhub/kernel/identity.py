@@ -21,7 +21,7 @@ class IdentityError(WorkerhubError):
 
 
 class Identity(Protocol):
-    """What the settings say about a pool's processes; `workerhub.plan` makes it. None: as the master is."""
+    """What the settings say about a pool's processes; `workerhub.planning` makes it. None: as the master is."""
 
     @property
     def user(self) -> str | int | None:

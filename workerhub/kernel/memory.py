@@ -11,7 +11,6 @@ worker still shares with the master too: some 10 MiB. Other systems tell what is
 
 from __future__ import annotations
 
-import subprocess
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -50,6 +49,8 @@ def private_memory(pid: int, above: int) -> int | None:
 
 def resident_by_ps(pid: int) -> int | None:
     """Ask ps(1) for what is resident. Bytes, or None: no such process, or no such program."""
+    import subprocess  # noqa: PLC0415  # brings much along, and Linux doesn't need it
+
     with suppress(OSError, ValueError, subprocess.SubprocessError):
         command = (_PS, "-o", "rss=", "-p", f"{pid}")
         told = subprocess.run(command, capture_output=True, timeout=_PS_PATIENCE, check=True)  # noqa: S603  # a number

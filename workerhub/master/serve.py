@@ -62,8 +62,8 @@ def _serve(planner: Planner, plan: Plan, logs: Logs) -> int:
             kernel.private.add(pidfile.fd)
         set_title("master", plan.name)
         logs.error.info(start_line(plan, listeners))
-        gc.collect()
         gc.freeze()  # what is here now stays until the end: never looked at again, its pages are shared with every worker
+        gc.enable()
         return Master(kernel, stage, _draw).run()
 
 

@@ -16,44 +16,64 @@
 * `diagram` — the table as the pages in the manual show it.
 """
 
-from workerhub.supervisor.commands import (
-    AbandonPlan,
-    Command,
-    CommitPlan,
-    Leave,
-    Level,
-    LoadPlan,
-    Log,
-    Nudge,
-    ReadBoard,
-    RunHook,
-    Send,
-    Spawn,
+from typing import TYPE_CHECKING
+
+from workerhub.later import names_from
+
+if TYPE_CHECKING:
+    from workerhub.supervisor.commands import (
+        AbandonPlan,
+        Command,
+        CommitPlan,
+        Leave,
+        Level,
+        LoadPlan,
+        Log,
+        Nudge,
+        ReadBoard,
+        RunHook,
+        Send,
+        Spawn,
+    )
+    from workerhub.supervisor.events import (
+        BoardRead,
+        ChildExited,
+        ChildFailed,
+        ChildId,
+        ChildReady,
+        ChildSpawned,
+        DeadlineReached,
+        Event,
+        Exit,
+        LimitReached,
+        PlanLoaded,
+        PlanRejected,
+        Reading,
+        ReloadRequested,
+        Run,
+        ScaleRequested,
+        SpawnFailed,
+        Started,
+        StopRequested,
+    )
+    from workerhub.supervisor.exits import Cause, ServerExit, WorkerExit
+    from workerhub.supervisor.machine import Supervisor
+    from workerhub.supervisor.policy import Draw, PoolPolicy
+
+__getattr__ = names_from(
+    __name__,
+    {
+        "commands": "AbandonPlan Command CommitPlan Leave Level LoadPlan Log Nudge ReadBoard RunHook Send Spawn",
+        "events": (
+            "BoardRead ChildExited ChildFailed ChildId ChildReady ChildSpawned DeadlineReached Event Exit "
+            "LimitReached PlanLoaded PlanRejected Reading ReloadRequested Run ScaleRequested SpawnFailed Started "
+            "StopRequested"
+        ),
+        "exits": "Cause ServerExit WorkerExit",
+        "machine": "Supervisor",
+        "policy": "Draw PoolPolicy",
+    },
 )
-from workerhub.supervisor.events import (
-    BoardRead,
-    ChildExited,
-    ChildFailed,
-    ChildId,
-    ChildReady,
-    ChildSpawned,
-    DeadlineReached,
-    Event,
-    Exit,
-    LimitReached,
-    PlanLoaded,
-    PlanRejected,
-    Reading,
-    ReloadRequested,
-    Run,
-    ScaleRequested,
-    SpawnFailed,
-    Started,
-    StopRequested,
-)
-from workerhub.supervisor.exits import Cause, ServerExit, WorkerExit
-from workerhub.supervisor.machine import Supervisor
-from workerhub.supervisor.policy import Draw, PoolPolicy
 
 __all__ = [
     "AbandonPlan",

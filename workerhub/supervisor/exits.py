@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from enum import Enum, IntEnum
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from workerhub.supervisor.events import Exit
+if TYPE_CHECKING:
+    from workerhub.supervisor.events import Exit
 
 
 class ServerExit(IntEnum):

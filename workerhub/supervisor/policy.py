@@ -12,7 +12,7 @@ Draw: TypeAlias = Callable[[int], int]
 
 @dataclass(frozen=True, slots=True)
 class PoolPolicy:
-    """The numbers that rule one pool. Times in seconds, memory in bytes; None is "off". Made by `workerhub.plan` from the settings.
+    """The numbers that rule one pool. Times in seconds, memory in bytes; None is "off". Made by `workerhub.planning` from the settings.
 
     The meaning of each stands in the settings of the same name: `timeouts.*`, `recycle.*`, `restart.*`, `reload.*`.
 

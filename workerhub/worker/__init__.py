@@ -4,10 +4,10 @@ A plug-in imports from here, from `workerhub.http` and from `workerhub.errors`; 
 `docs/reference/worker-contract.md` is the same in prose.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from workerhub.errors import ClientDisconnected, RequestTimeout
+from workerhub.later import names_from
 from workerhub.worker.context import (
     AccessLog,
     Books,
@@ -34,29 +34,15 @@ if TYPE_CHECKING:
         find,
     )
 
-_LATER = {
-    "WorkerOptions": "options",
-    "capacity_defects": "inspection",
-    "defects": "inspection",
-    "ENTRY_POINT_GROUP": "registry",
-    "Listing": "registry",
-    "UnknownWorkerError": "registry",
-    "WorkerClass": "registry",
-    "available": "registry",
-    "find": "registry",
-}
-"""Names whose module is imported when they are asked for (PEP 562): they need pydantic, which no worker and no master should pay for."""
-
-
-def __getattr__(name: str) -> Any:
-    if name in _LATER:
-        return getattr(import_module(f"{__name__}.{_LATER[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_LATER})
-
+# These need pydantic, which no worker and no master should pay for.
+__getattr__ = names_from(
+    __name__,
+    {
+        "inspection": "capacity_defects defects",
+        "options": "WorkerOptions",
+        "registry": "ENTRY_POINT_GROUP Listing UnknownWorkerError WorkerClass available find",
+    },
+)
 
 __all__ = [
     "CONTRACT_VERSION",

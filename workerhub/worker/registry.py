@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import re
 from collections import defaultdict
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import Distribution, EntryPoint, entry_points
 from typing import TYPE_CHECKING
 
 from workerhub.errors import ContractError, WorkerhubError
@@ -67,6 +67,8 @@ class UnknownWorkerError(WorkerhubError):
     """No worker class has that name. The message names the nearest one and all that are installed."""
 
     def __init__(self, name: str, installed: tuple[str, ...]) -> None:
+        from difflib import get_close_matches  # noqa: PLC0415  # only for a mistake
+
         nearest = get_close_matches(name, installed, n=1)
         hint = f'; did you mean "{nearest[0]}"?' if nearest else ""
         known = ", ".join(installed) or "none"
@@ -106,10 +108,14 @@ def find(name: str) -> WorkerClass:
 
 def _announced() -> dict[str, list[EntryPoint]]:
     """All entry points of the group by name. One that is found twice (two paths to one distribution) counts once."""
-    found: dict[str, dict[tuple[str, str], EntryPoint]] = defaultdict(dict)
+    found: dict[str, list[EntryPoint]] = defaultdict(list)
     for point in entry_points(group=ENTRY_POINT_GROUP):
-        found[point.name].setdefault((point.value, _origin(point)), point)
-    return {name: list(points.values()) for name, points in found.items()}
+        found[point.name].append(point)
+    return {name: points if len(points) == 1 else _distinct(points) for name, points in found.items()}
+
+
+def _distinct(points: list[EntryPoint]) -> list[EntryPoint]:
+    return list({(point.value, _origin(point)): point for point in reversed(points)}.values())[::-1]
 
 
 def _listing(name: str, announced: list[EntryPoint]) -> Listing:
@@ -121,7 +127,7 @@ def _listing(name: str, announced: list[EntryPoint]) -> Listing:
         return Listing(name, targets, ", ".join(map(_origin, announced)), None, (defect,))
     (point,) = announced
     listing = _examine(name, f"{point.module}:{point.attr}", _origin(point), point.load)
-    return replace(listing, own=point.dist is not None and point.dist.name == "workerhub")
+    return replace(listing, own=_origin(point).startswith("workerhub "))
 
 
 def _examine(name: str, target: str, origin: str, load: Callable[[], object]) -> Listing:
@@ -150,4 +156,12 @@ def _import(reference: str) -> object:
 
 def _origin(point: EntryPoint) -> str:
     """The distribution that announces an entry point, with its version."""
-    return f"{point.dist.name} {point.dist.version}" if point.dist is not None else "unknown"
+    return f"{_header(point.dist, 'Name')} {_header(point.dist, 'Version')}" if point.dist is not None else "unknown"
+
+
+def _header(distribution: Distribution, name: str) -> str:
+    """One header of a distribution's metadata."""
+    # `Distribution.name` and `.version` parse all of it as an e-mail, the long description included: 5 ms of a start.
+    text = distribution.read_text("METADATA") or distribution.read_text("PKG-INFO") or ""
+    found = re.search(rf"^{name}:[ \t]*(\S+)", text.partition("\n\n")[0], re.MULTILINE)
+    return found[1] if found else "unknown"

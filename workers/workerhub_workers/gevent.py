@@ -9,34 +9,17 @@ from __future__ import annotations
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, ClassVar
 
-from pydantic import Field
-
-from workerhub.worker import Worker, WorkerContext, WorkerOptions
+from workerhub.worker import Worker, WorkerContext, lazy_options
 
 if TYPE_CHECKING:
     from types import FrameType
 
-    from workerhub.worker import WSGIApplication
+    from workerhub.worker import WorkerOptions, WSGIApplication
     from workerhub_workers._greenlet_server import GreenletServer
+    from workerhub_workers.gevent_options import GeventOptions
 
 
-class GeventOptions(WorkerOptions):
-    """What `[worker]` takes for `gevent`."""
-
-    connections: int = Field(
-        default=1000,  # as nginx's worker_connections of old, Gunicorn's, and our own reactor's
-        ge=1,
-        le=100_000,
-        description="Connections, each with its greenlet, that one process holds at the same time.",
-    )
-    stream_chunked: bool = Field(
-        default=False,
-        description="Hand a request with a chunked body out before the body is here, without CONTENT_LENGTH. "
-        "Not for Django, which then takes the body for empty.",
-    )
-
-
-class GeventWorker(Worker[GeventOptions]):
+class GeventWorker(Worker["GeventOptions"]):
     """Runs each connection in a greenlet, as cooperative code in one thread.
 
     The right class for applications that wait much and long: for slow services, for streams, for clients that listen. What
@@ -44,7 +27,7 @@ class GeventWorker(Worker[GeventOptions]):
     client costs a greenlet; request bodies are read while they arrive.
     """
 
-    Options: ClassVar[type[WorkerOptions]] = GeventOptions
+    Options: ClassVar[type[WorkerOptions]] = lazy_options("workerhub_workers.gevent_options:GeventOptions")
     contract_version: ClassVar[int] = 1
 
     @classmethod
