@@ -15,7 +15,8 @@ from support.apps import echo, hello
 from support.raw import get, post
 from support.serving import serving
 from support.waiting import wait_for
-from workerhub_workers.gevent import GeventOptions, GeventWorker
+from workerhub_workers.gevent import GeventWorker
+from workerhub_workers.gevent_options import GeventOptions
 
 from workerhub.worker import RequestTimeout
 
