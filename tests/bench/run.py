@@ -7,7 +7,9 @@ goals are ratios, each the median over the rounds. Needs wrk, and for the compar
 from __future__ import annotations
 
 import argparse
+import compileall
 import contextlib
+import importlib.util
 import re
 import shutil
 import statistics
@@ -121,6 +123,14 @@ def measure_processes(contestants: Sequence[Contestant], rounds: int, folder: Pa
                 into.setdefault((each.name, "memory"), []).append(server.memory)
 
 
+def compile_ours() -> None:
+    """Compile workerhub's modules, as pip does when it installs a distribution: a checkout may never have been."""
+    for package in ("workerhub", "workerhub_workers"):
+        found = importlib.util.find_spec(package)
+        for folder in (found.submodule_search_locations or ()) if found is not None else ():
+            compileall.compile_dir(folder, quiet=2)
+
+
 def table(measured: Rounds, contestants: Sequence[Contestant]) -> Iterator[str]:
     """The medians, with the smallest and largest round behind."""
     yield f"{'':28}" + "".join(f"{f'{measure} ({UNITS[measure]})':>24}" for measure in MEASURES)
@@ -159,6 +169,7 @@ def main() -> int:
     for each in EVERYBODY:
         if each not in contestants:
             print(f"left out: {each.name} ({each.distribution} is not installed)", file=sys.stderr)
+    compile_ours()
     measured: Rounds = {}
     with tempfile.TemporaryDirectory() as folder:
         measure_requests(contestants, arguments.rounds, arguments.seconds, Path(folder), measured)
