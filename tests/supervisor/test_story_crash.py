@@ -30,7 +30,7 @@ def test_a_single_crash_is_mended_at_once_and_told_with_what_the_worker_was_doin
         book << Logged("error", "worker main/0 (101) is gone: crashed (SIGSEGV); it was running GET /slow from 192.0.2.1 (1.5 s)",
                        "Fatal Python error")  # fmt: skip
         book << spawn(3)
-        book >> ready(3, at=501)
+        book >> ready(3, at=501) << Logged("info", "main: 2 of 2 workers ready")
 
 
 def test_the_causes_are_told_apart() -> None:
@@ -48,7 +48,7 @@ def test_the_causes_are_told_apart() -> None:
         for number, (how, (level, words)) in enumerate(causes.items(), start=3):
             victim = 1 if number == 3 else number - 1
             book >> exited(victim, how, at=number) << Logged(level, words) << spawn(number)  # type: ignore[arg-type]  # two of the levels
-            book >> ready(number, at=number)
+            book >> ready(number, at=number) << Logged("info", "main: 2 of 2 workers ready")
 
 
 def test_every_exit_is_announced_to_the_hook() -> None:
@@ -75,7 +75,7 @@ def test_crashes_in_a_row_are_answered_more_and_more_slowly() -> None:
         book >> DeadlineReached(at + 30) << spawn(8)
         book >> exited(8, SEGFAULT, at=at + 31) << Logged("error", "crashed")
         book >> DeadlineReached(at + 60) << spawn(9)
-        book >> ready(9, at=at + 61) >> DeadlineReached(at + 119)
+        book >> ready(9, at=at + 61) << Logged("info", "main: 2 of 2 workers ready") >> DeadlineReached(at + 119)
         book >> DeadlineReached(at + 120) << Logged("info", "main has recovered")
 
 
@@ -114,7 +114,7 @@ def test_what_boots_has_its_chance_before_the_server_leaves() -> None:
     with story(policy(size=1, restart_intensity=1, boot_timeout=120)) as book:
         serving(book, 1)
         book >> exited(1, SEGFAULT, at=100) << Logged("error", "crashed") << spawn(2)
-        book >> DeadlineReached(160) >> ready(2, at=200)
+        book >> DeadlineReached(160) >> ready(2, at=200) << Logged("info", "main: 1 of 1 workers ready")
 
 
 def test_a_pool_that_is_lost_takes_the_others_down_gently() -> None:

@@ -68,7 +68,7 @@ def test_a_request_that_cannot_be_ended_costs_its_worker_after_the_replacement_i
         book >> read(15, w1=(stuck, other))
         book << Logged("error", "worker main/0 (101) can't end GET /slow from 192.0.2.1 (15 s); it is replaced")
         book << tell(1, Nudge.DUMP) << spawn(3)
-        book >> ready(3, at=16) << tell(1, Nudge.DRAIN)
+        book >> ready(3, at=16) << tell(1, Nudge.DRAIN) << Logged("info", "main: 2 of 2 workers ready")
         book >> DeadlineReached(17) << ReadBoard() >> read(17, w1=(stuck, other))
         book >> DeadlineReached(18) << ReadBoard() >> read(18, w1=(stuck,)) << tell(1, Nudge.KILL)
         book >> exited(1, SIGKILL, at=18.1, runs=(stuck,), dump="stack of the stuck thread")

@@ -78,7 +78,7 @@ def test_a_worker_that_crashes_while_it_waits_for_its_replacement_needs_no_other
         serving(book)
         book >> limit(1, at=50) << spawn(3, after=110)
         book >> exited(1, SEGFAULT, at=50.5) << Logged("error", "crashed (SIGSEGV)")
-        book >> ready(3, at=51)
+        book >> ready(3, at=51) << Logged("info", "main: 2 of 2 workers ready")
 
 
 def test_a_limit_that_is_reached_while_a_reload_replaces_the_worker_is_not_forgotten_when_the_reload_stops() -> None:
@@ -194,7 +194,7 @@ def test_a_look_at_memory_does_not_cut_the_time_that_stacks_have_to_be_written()
         book >> read(5.5, w1=(stuck,), w2=())
         book >> DeadlineReached(9) << ReadBoard() >> read(9, w1=(stuck,)) << Logged("error", "can't end")
         book << tell(1, Nudge.DUMP) << spawn(3, pool="web") >> ready(3, at=9.1) << tell(1, Nudge.DRAIN)
-        book >> read(9.2, w1=(stuck,))
+        book << Logged("info", "web: 1 of 1 workers ready") >> read(9.2, w1=(stuck,))
         book >> DeadlineReached(10.2) << ReadBoard() >> read(10.2, w1=(stuck,)) << tell(1, Nudge.KILL)
 
 

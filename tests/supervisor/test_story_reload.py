@@ -91,7 +91,7 @@ def test_what_crashes_before_the_proof_is_restarted_from_the_old_generation() ->
         book << spawn(3, generation=2)
         book >> exited(2, SEGFAULT, at=11) << Logged("error", "crashed") << spawn(4, slot=1, generation=1)
         book >> exited(3, BROKEN, at=12) << Logged("error", "failed to load") << Logged("error", "given up")
-        book << AbandonPlan(2) >> ready(4, at=13)
+        book << AbandonPlan(2) >> ready(4, at=13) << Logged("info", "main: 2 of 2 workers ready")
 
 
 def test_a_crash_loop_does_not_keep_the_cure_waiting() -> None:
@@ -103,6 +103,7 @@ def test_a_crash_loop_does_not_keep_the_cure_waiting() -> None:
         asked(book, 12, policy(size=1))
         book << spawn(3, generation=2)
         book >> ready(3, at=13) << Logged("info", "proven") << Logged("info", "is serving: 1 worker") << CommitPlan(2)
+        book << Logged("info", "main: 1 of 1 workers ready")
 
 
 def test_a_later_worker_that_fails_is_tried_again_while_the_old_one_serves() -> None:
@@ -191,7 +192,7 @@ def test_new_numbers_apply() -> None:
         book << spawn(3, generation=2)
         book >> ready(3, at=11) << Logged("info", "proven") << tell(1, Nudge.DRAIN)
         book << spawn(4, slot=2, generation=2) << spawn(5, slot=1, generation=2)
-        book >> ready(4, at=12) >> ready(5, at=13)
+        book >> ready(4, at=12) << Logged("info", "main: 3 of 3 workers ready") >> ready(5, at=13)
         book << Logged("info", "generation 2 is serving: 3 workers") << CommitPlan(2) << tell(2, Nudge.DRAIN)
 
 
@@ -208,7 +209,7 @@ def test_scaling_survives_a_reload_that_says_nothing_new() -> None:
     with story(policy(size=1)) as book:
         serving(book, 1)
         book >> ScaleRequested(5, +1, "SIGTTIN") << Logged("info", "main: workers 1 -> 2 (SIGTTIN)")
-        book << spawn(2, slot=1) >> ready(2, at=6)
+        book << spawn(2, slot=1) >> ready(2, at=6) << Logged("info", "main: 2 of 2 workers ready")
         asked(book, 10, policy(size=1))
         book << spawn(3, generation=2) >> ready(3, at=11) << Logged("info", "proven")
         book << Logged("info", "main: stays scaled to 2; the configuration says 1") << tell(1, Nudge.DRAIN)
@@ -217,7 +218,8 @@ def test_scaling_survives_a_reload_that_says_nothing_new() -> None:
 def test_a_number_that_changed_in_the_configuration_wins_over_scaling() -> None:
     with story(policy(size=1)) as book:
         serving(book, 1)
-        book >> ScaleRequested(5, +1, "SIGTTIN") << Logged("info", "1 -> 2") << spawn(2, slot=1) >> ready(2, at=6)
+        book >> ScaleRequested(5, +1, "SIGTTIN") << Logged("info", "1 -> 2") << spawn(2, slot=1)
+        book >> ready(2, at=6) << Logged("info", "main: 2 of 2 workers ready")
         asked(book, 10, policy(size=3))
         book << spawn(3, generation=2) >> ready(3, at=11) << Logged("info", "proven")
         book << Logged("info", "main: 3 workers, as the configuration now says, in place of the 2 it was scaled to")
@@ -231,6 +233,7 @@ def test_pools_come_and_go() -> None:
         asked(book, 10, api)
         book << spawn(2, pool="api", generation=2) >> ready(2, at=11) << Logged("info", "proven")
         book << tell(1, Nudge.DRAIN) << Logged("info", "is serving: 1 worker") << CommitPlan(2)
+        book << Logged("info", "api: 1 of 1 workers ready")
         book >> exited(1, at=12) << Logged("info", "replaced by a new generation")
 
 

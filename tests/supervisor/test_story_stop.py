@@ -168,7 +168,8 @@ def scale(at: float, change: int, pool: str = "") -> ScaleRequested:
 def test_scaling_up_starts_and_scaling_down_drains_the_highest_slot() -> None:
     with story() as book:
         serving(book)
-        book >> scale(10, +1) << Logged("info", "main: workers 2 -> 3 (SIGTTIN)") << spawn(3, slot=2) >> ready(3, at=11)
+        book >> scale(10, +1) << Logged("info", "main: workers 2 -> 3 (SIGTTIN)") << spawn(3, slot=2)
+        book >> ready(3, at=11) << Logged("info", "main: 3 of 3 workers ready")
         book >> scale(12, -1) << Logged("info", "main: workers 3 -> 2 (SIGTTOU)") << tell(3, Nudge.DRAIN)
         book >> exited(3, at=13) << Logged("info", "worker main/2 is gone: fewer workers are wanted")
 

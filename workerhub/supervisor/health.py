@@ -6,7 +6,6 @@ from workerhub.supervisor.commands import RunHook
 from workerhub.supervisor.exits import ServerExit
 from workerhub.supervisor.pool import Pool
 from workerhub.supervisor.pools import Pools
-from workerhub.supervisor.replacement import complete
 from workerhub.supervisor.words import seconds
 
 
@@ -41,15 +40,11 @@ class Health:
         return None
 
     def announce(self, now: float) -> None:
-        """Tell good news, each once: a first failure overcome, all workers ready, everything recovered."""
+        """Tell good news, each once: a first failure overcome, all workers ready (again), everything recovered."""
         for pool in self._pools.in_force():
             if pool.served:
                 pool.boot.close()
-            if not pool.announced and complete(pool):
-                pool.announced = True
-                self._decisions.log(
-                    "info", f"{pool.name}: {pool.size} of {pool.size} workers ready", {"pool": pool.name}
-                )
+            self._tell_ready(pool)
             recovers_at = self._recovers_at(pool)
             if recovers_at is not None and now >= recovers_at:
                 pool.budget.recover()
@@ -57,6 +52,15 @@ class Health:
         if not self._all_ready_told and all(pool.announced for pool in self._pools.in_force()):
             self._all_ready_told = True
             self._decisions.add(RunHook("server_ready", {"pools": [pool.name for pool in self._pools.in_force()]}))
+
+    def _tell_ready(self, pool: Pool) -> None:
+        """Say that all are ready, when that is news: for the first time, after a gap, or because the pool grew."""
+        pool.announced = min(pool.announced, pool.size)
+        if not pool.manned(pool.announced):
+            pool.announced = 0
+        if pool.announced < pool.size and pool.manned(pool.size):
+            pool.announced = pool.size
+            self._decisions.log("info", f"{pool.name}: {pool.size} of {pool.size} workers ready", {"pool": pool.name})
 
     def moments(self) -> list[float | None]:
         """When to look again, if nothing happens before."""
@@ -79,5 +83,4 @@ class Health:
     def _recovers_at(pool: Pool) -> float | None:
         if not (pool.budget.degraded and pool.served):
             return None
-        up = (any(child.serves for child in pool.in_slot(slot)) for slot in range(pool.size))
-        return pool.budget.recovers_at() if all(up) else None
+        return pool.budget.recovers_at() if pool.manned(pool.size) else None

@@ -59,8 +59,8 @@ class Pool:
         """Whether a worker ever became ready."""
         self.down_since: float | None = None
         """Since when nothing is healthy, having served; None while something is."""
-        self.announced = False
-        """Whether the operator was told that all workers are ready."""
+        self.announced = 0
+        """Of how many slots, lowest first, the operator was told that they are served, and it is still so."""
         self._supplies = supplies
 
     @property
@@ -79,6 +79,10 @@ class Pool:
     def empty_slots(self) -> list[int]:
         """Slots that nobody holds, lowest first."""
         return [slot for slot in range(self.size) if not self.in_slot(slot)]
+
+    def manned(self, slots: int) -> bool:
+        """Whether each of that many slots, lowest first, has a serving worker, of whatever generation: a reload is no gap."""
+        return all(any(child.serves for child in self.in_slot(slot)) for slot in range(slots))
 
     def has_room(self, extra: int = 0) -> bool:
         """Whether one more process may be started, `extra` places being spoken for. Everything unreaped takes a place."""

@@ -95,5 +95,5 @@ class Pools:
                 {"pool": pool.name},
             )
         pool.policy, pool.budget = policy, RestartBudget(policy)
-        pool.served, pool.announced = True, True
+        pool.served = True
         pool.boot.close()
