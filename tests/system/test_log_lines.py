@@ -111,6 +111,7 @@ def test_usr1_opens_both_logs_anew_in_every_process(serve: Serve, tmp_path: Path
     error, access = tmp_path / "error.log", tmp_path / "access.log"
     server = serve(f'[log]\nfile = "{error}"\naccess = "{access}"\n', processes=2)
     server.get("/before")
+    wait_for(lambda: "/before" in access.read_text(), "the line, which follows the answer")
     for file in (error, access):
         file.rename(file.with_suffix(".1"))
     server.tell(signal.SIGUSR1)

@@ -31,8 +31,9 @@ LARGE = b"x" * (8 << 20)
 def test_neither_the_class_nor_the_master_imports_gevent() -> None:
     code = (
         "import sys, workerhub.cli, workerhub.master, workerhub_workers.gevent as module\n"
+        "from workerhub_workers.gevent_options import GeventOptions\n"
         "from workerhub.worker import available, find\n"
-        "available(), find('gevent'), module.GeventWorker.unavailable(), module.GeventWorker.capacity(module.GeventOptions())\n"
+        "available(), find('gevent'), module.GeventWorker.unavailable(), module.GeventWorker.capacity(GeventOptions())\n"
         "sys.exit(any(name.partition('.')[0] in ('gevent', 'greenlet') for name in sys.modules))"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

@@ -92,9 +92,9 @@ def test_a_request_that_waits_for_its_reader_is_ended_and_others_are_unharmed(
         server.interrupt()
         slow.was_reset()  # or the bytes that were on their way, and an end
         wait_for(lambda: server.requests()[1] == 1, "the request to be over")
-        for client in trickling:
+        for client in trickling:  # one after the other: with one slot, who isn't being read keeps the others waiting
             client.send(b"\r\n")
-        assert [len(client.answer().body) for client in trickling] == [len(LARGE)] * 5
+            assert len(client.answer().body) == len(LARGE)
 
 
 def test_with_nothing_running_an_interrupt_is_refused(worker: WorkerType) -> None:
