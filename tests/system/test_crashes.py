@@ -69,6 +69,7 @@ def test_a_crash_loop_is_slowed_down_while_healthy_siblings_serve(serve: Serve, 
     broken = tmp_path / "broken"
     server = serve(BUDGET.format(period="60s"), processes=2, env={"PLAIN_BROKEN": str(broken)})
     first, second = server.wait_workers(2)
+    server.wait_log("2 of 2 workers ready")  # else it is the second worker's first boot that breaks
     broken.touch()
     os.kill(first, signal.SIGKILL)
     server.wait_log("degraded")
