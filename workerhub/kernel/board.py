@@ -40,7 +40,7 @@ _LOOKS = 8
 class RunRecord:
     """One request slot of a worker: the writing side, in the worker's process.
 
-    Written by one thread at a time; about 0.4 µs for `begin` and `end` together (tests/kernel/test_board.py measures).
+    Written by one thread at a time; about 0.4 µs for `begin` and `end` together (tests/bench/writing.py measures).
 
     Attributes:
         thread: the identifier of the thread that began the latest request, as `threading.get_ident` gives it.

@@ -24,11 +24,6 @@ class RestartBudget:
         """When starting workers is allowed again; None: now."""
         self.degraded = False
 
-    @property
-    def remembered(self) -> int:
-        """How many restarts counted when the last one was planned."""
-        return len(self._history)
-
     def went_down(self, now: float, *, forgetting: bool = True) -> None:
         """A worker is lost that nobody had told to leave. One that goes down while a restart is planned is taken along.
 
