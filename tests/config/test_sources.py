@@ -10,7 +10,7 @@ import pytest
 from workerhub.config.report import Report
 from workerhub.config.sources import Invocation, Sources, read_sources
 from workerhub.config.tree import Source
-from workerhub.config.words import Override, format_value, parse_value
+from workerhub.config.words import Override, parse_value
 
 FILES = {
     "base.toml": """
@@ -173,11 +173,6 @@ def test_a_python_file_may_import_a_setting(place: Path) -> None:
 )
 def test_words_become_values(text: str, value: object) -> None:
     assert parse_value(text) == value
-
-
-@pytest.mark.parametrize("value", ["4", "true", "plain", "[x", ["a", "4"], 4, "a b", ""])
-def test_a_value_survives_being_written_as_a_word(value: object) -> None:
-    assert parse_value(format_value(value)) == value
 
 
 def test_sources_are_named() -> None:

@@ -79,14 +79,6 @@ def format_duration(seconds: float) -> str:
     return f"{seconds:g}s"
 
 
-def format_size(size: int) -> str:
-    """Write bytes in the largest binary unit that needs no fraction: 1048576 is "1MiB", 1500 is "1500B"."""
-    for unit in ("GiB", "MiB", "KiB"):
-        if size and size % SIZE_UNITS[unit] == 0:
-            return f"{size // SIZE_UNITS[unit]}{unit}"
-    return f"{size}B"
-
-
 def _number(value: object) -> Fraction:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError  # noqa: TRY004  # pydantic turns a ValueError, not a TypeError, into a problem

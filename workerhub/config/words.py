@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -39,13 +38,6 @@ def parse_value(text: str) -> Any:
     value = found.pop("value")
     meant = isinstance(value, bool | int | str | list | dict) or (isinstance(value, float) and math.isfinite(value))
     return text if found or not meant else value
-
-
-def format_value(value: object) -> str:
-    """Write a word that `parse_value` reads back as `value`, text included that looks like something else."""
-    if isinstance(value, str) and parse_value(value) == value:
-        return value
-    return json.dumps(value, ensure_ascii=False)
 
 
 def environment_layer(environ: Mapping[str, str], directory: Path, position: int) -> Layer:
