@@ -10,7 +10,16 @@ from support.supervision import policy
 
 from workerhub.kernel.protocol import Happening, HookEnded, TaskEnded
 from workerhub.master import Master
-from workerhub.supervisor import ChildId, Nudge, Reading, ServerExit
+from workerhub.supervisor import (
+    ChildId,
+    Nudge,
+    Reading,
+    ReloadRequested,
+    ScaleRequested,
+    ServerExit,
+    StopRequested,
+    Ticket,
+)
 from workerhub.testing import FakeKernel, FakeStage, Request, Script
 
 
@@ -144,3 +153,20 @@ def test_signals_are_known_by_name() -> None:
     kernel.send_signal(20, "SIGTERM")
     run(kernel)
     assert lines(kernel, "warning") == [" SIGWINCH has no meaning here"]
+
+
+def test_who_asks_is_answered() -> None:
+    kernel = FakeKernel()
+    kernel.ask(ScaleRequested(10, +1, "control", ticket=Ticket(1)))
+    kernel.ask(ReloadRequested(20, "control", ticket=Ticket(2)))
+    kernel.ask(StopRequested(30, fast=False, origin="control", ticket=Ticket(3)))
+    assert run(kernel) == 0
+    assert [line for number in (1, 2, 3) for line in lines(kernel, f"asker {number}")] == [
+        " asks: control",
+        " is answered yes: main: 3 of 3 workers ready",
+        " asks: control",
+        " hears: generation 2 has proven itself",
+        " is answered yes: generation 2 is serving (3 of 3)",
+        " asks: control",
+        " is answered yes: stopped after 0.10 s: no request was cut",
+    ]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from itertools import count
 from math import inf
 
 from hypothesis import strategies as st
@@ -15,6 +16,7 @@ from support.supervision import policy
 
 from workerhub.supervisor import (
     AbandonPlan,
+    Answer,
     BoardRead,
     ChildExited,
     ChildFailed,
@@ -45,6 +47,8 @@ from workerhub.supervisor import (
     Started,
     StopRequested,
     Supervisor,
+    Tell,
+    Ticket,
 )
 from workerhub.supervisor.pool import Pool, Standing
 from workerhub.supervisor.recycle import LOOK, worn_out
@@ -100,6 +104,8 @@ class World(RuleBasedStateMachine):
         self.stopping_since: float | None = None
         self.loading: int | None = None
         self.refuse_forks = False
+        self.tickets = count(1)
+        self.unanswered: set[Ticket] = set()
         self.looks: dict[ChildId, list[float]] = {}
 
     @initialize(plans=PLANS)
@@ -138,7 +144,13 @@ class World(RuleBasedStateMachine):
                 self.loading = generation
             case Leave(code=code):
                 assert not [process for process in self.processes.values() if not process.killed]
+                assert not self.unanswered, "nobody waits for a server that is gone"
                 self.left = code
+            case Tell(ticket=ticket):
+                assert ticket in self.unanswered, "who was answered hears no more"
+            case Answer(ticket=ticket):
+                assert ticket in self.unanswered, "everyone is answered once"
+                self.unanswered.remove(ticket)
             case CommitPlan() | AbandonPlan() | Log() | RunHook():
                 pass
             case _:
@@ -320,7 +332,12 @@ class World(RuleBasedStateMachine):
     @precondition(running)
     @rule()
     def hup(self) -> None:
-        self.tell(ReloadRequested(self.now, "SIGHUP"))
+        self.tell(ReloadRequested(self.now, "SIGHUP", self.ticket()))
+
+    def ticket(self) -> Ticket:
+        ticket = Ticket(next(self.tickets))
+        self.unanswered.add(ticket)
+        return ticket
 
     @precondition(lambda self: self.running() and self.loading is not None)
     @rule(plans=PLANS, refused=st.booleans())
@@ -336,16 +353,16 @@ class World(RuleBasedStateMachine):
         self.tell(PlanLoaded(self.now, policies))
 
     @precondition(running)
-    @rule(change=st.sampled_from([-2, -1, 1, 2]))
-    def scales(self, change: int) -> None:
-        self.tell(ScaleRequested(self.now, change, "SIGTTIN"))
+    @rule(change=st.sampled_from([-2, -1, 1, 2]), size=st.sampled_from([None, 0, 1, 3]))
+    def scales(self, change: int, size: int | None) -> None:
+        self.tell(ScaleRequested(self.now, change, "control", ticket=self.ticket(), size=size))
 
     @precondition(running)
     @rule(fast=st.booleans(), really=st.sampled_from([False] * 9 + [True]))
     def stops(self, *, fast: bool, really: bool) -> None:
         if really:
             self.stopping_since = self.now if self.stopping_since is None else self.stopping_since
-            self.tell(StopRequested(self.now, fast, "SIGTERM"))
+            self.tell(StopRequested(self.now, fast, "SIGTERM", self.ticket()))
 
     # --- the end ---
 

@@ -1,4 +1,4 @@
-"""Stopping: gently, hurried, or at once. And scaling, which stops a few."""
+"""Stopping: gently, hurried, or at once."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from workerhub.supervisor import (
     Leave,
     LimitReached,
     Nudge,
-    ScaleRequested,
     StopRequested,
 )
 from workerhub.supervisor.events import Started
@@ -159,47 +158,3 @@ def test_killed_from_outside_while_leaving_is_told_as_what_it_is() -> None:
         asked(book, 10)
         book << tell(1, Nudge.FINISH) >> exited(1, SIGKILL, at=11, runs=(run(9),))
         book << Logged("error", "killed from outside (SIGKILL)") << Logged("warning", "1 request cut") << Leave(0)
-
-
-def scale(at: float, change: int, pool: str = "") -> ScaleRequested:
-    return ScaleRequested(at, change, "SIGTTIN" if change > 0 else "SIGTTOU", pool)
-
-
-def test_scaling_up_starts_and_scaling_down_drains_the_highest_slot() -> None:
-    with story() as book:
-        serving(book)
-        book >> scale(10, +1) << Logged("info", "main: workers 2 -> 3 (SIGTTIN)") << spawn(3, slot=2)
-        book >> ready(3, at=11) << Logged("info", "main: 3 of 3 workers ready")
-        book >> scale(12, -1) << Logged("info", "main: workers 3 -> 2 (SIGTTOU)") << tell(3, Nudge.DRAIN)
-        book >> exited(3, at=13) << Logged("info", "worker main/2 is gone: fewer workers are wanted")
-
-
-def test_the_last_worker_stays() -> None:
-    with story(policy(size=1)) as book:
-        serving(book, 1)
-        book >> scale(10, -1) << Logged("info", "main: workers stays at 1, the least (SIGTTOU)")
-
-
-def test_up_and_down_in_a_hurry_does_not_pile_up() -> None:
-    with story(policy(size=1)) as book:
-        serving(book, 1)
-        book >> scale(10, +1) << Logged("info", "1 -> 2") << spawn(2, slot=1)
-        book >> scale(10, -1) << Logged("info", "2 -> 1") << tell(2, Nudge.DRAIN)
-        book >> scale(10, +1) << Logged("info", "1 -> 2") << spawn(3, slot=1)
-        book >> scale(10, -1) << Logged("info", "2 -> 1") << tell(3, Nudge.DRAIN)
-        book >> scale(10, +1) << Logged("info", "1 -> 2")
-        book >> exited(2, at=11) << Logged("info", "fewer") << spawn(4, slot=1)
-
-
-def test_one_pool_can_be_scaled_alone() -> None:
-    with story(policy(name="web", size=1), policy(name="api", size=1)) as book:
-        book >> Started(0) << spawn(1, pool="web") << spawn(2, pool="api")
-        book >> scale(1, +1, "api") << Logged("info", "api: workers 1 -> 2") << spawn(3, slot=1, pool="api")
-        book >> scale(2, +1, "nope") << Logged("warning", "no pool is called 'nope'")
-
-
-def test_a_stopping_server_is_not_scaled() -> None:
-    with story(policy(size=1)) as book:
-        serving(book, 1)
-        asked(book, 10)
-        book << tell(1, Nudge.FINISH) >> scale(11, +1) << Logged("warning", "the server is stopping")

@@ -5,7 +5,18 @@ from math import inf
 import pytest
 
 from workerhub.kernel.protocol import HookEnded, Kernel, SignalArrived
-from workerhub.supervisor import ChildExited, ChildFailed, ChildId, ChildReady, Exit, LimitReached, Nudge, Reading
+from workerhub.supervisor import (
+    ChildExited,
+    ChildFailed,
+    ChildId,
+    ChildReady,
+    Exit,
+    LimitReached,
+    Nudge,
+    Reading,
+    ReloadRequested,
+    Ticket,
+)
 from workerhub.testing import DeadlockError, FakeKernel, OutOfFuelError, Request, Script
 
 ONE = ChildId(1)
@@ -142,3 +153,18 @@ def test_hooks_end_well() -> None:
     kernel = FakeKernel()
     kernel.run_hook("reloaded", lambda: None, 30)
     assert kernel.wait(None) == [HookEnded(0, "reloaded", "")]
+
+
+def test_who_asks_hears_what_becomes_of_it() -> None:
+    kernel = FakeKernel()
+    request = ReloadRequested(5, "control", Ticket(1))
+    kernel.ask(request)
+    assert (kernel.wait(None), kernel.now()) == ([request], 5)
+    kernel.tell(Ticket(1), "half of it", {})
+    kernel.answer(Ticket(1), "no", ok=False, detail="because", fields={})
+    assert kernel.transcript.lines == [
+        "       5.000  asker 1   asks: control",
+        "       5.000  asker 1   hears: half of it",
+        "       5.000  asker 1   is answered no: no",
+        "                         | because",
+    ]

@@ -35,7 +35,7 @@ from workerhub.kernel.protocol import Happening, HookEnded, SignalArrived, TaskE
 from workerhub.kernel.reports import ReportPipe
 from workerhub.kernel.signals import MASTER_SIGNALS, NUDGE_SIGNALS, WorkerSignals
 from workerhub.supervisor.commands import Nudge
-from workerhub.supervisor.events import ChildExited, ChildId, Exit, Reading
+from workerhub.supervisor.events import ChildExited, ChildId, Exit, Reading, Ticket
 from workerhub.supervisor.exits import WorkerExit
 
 _LONGEST_SLEEP = 3600.0
@@ -198,6 +198,12 @@ class PosixKernel:
                 reading = replace(reading, memory=private_memory(known.pid, memory[child]))
             readings[child] = reading
         return readings
+
+    def tell(self, ticket: Ticket, message: str, fields: Mapping[str, object]) -> None:
+        """Nobody can ask yet, so nobody is known by a ticket."""
+
+    def answer(self, ticket: Ticket, message: str, *, ok: bool, detail: str, fields: Mapping[str, object]) -> None:
+        """As `tell`."""
 
     def run_hook(self, hook: str, life: Callable[[], None], timeout: float) -> None:
         """Run a hook in a process of its own and a process group of its own; both end after `timeout` seconds."""

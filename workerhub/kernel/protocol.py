@@ -8,7 +8,18 @@ from typing import Protocol
 
 from workerhub.kernel.birth import Birth
 from workerhub.supervisor.commands import Nudge
-from workerhub.supervisor.events import ChildExited, ChildFailed, ChildId, ChildReady, LimitReached, Reading
+from workerhub.supervisor.events import (
+    ChildExited,
+    ChildFailed,
+    ChildId,
+    ChildReady,
+    LimitReached,
+    Reading,
+    ReloadRequested,
+    ScaleRequested,
+    StopRequested,
+    Ticket,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +49,11 @@ class TaskEnded:
     failure: str
 
 
-Happening = ChildReady | ChildFailed | LimitReached | ChildExited | SignalArrived | HookEnded | TaskEnded
-"""What `wait` reports: about children in the supervisor's own words, signals by name."""
+Request = StopRequested | ReloadRequested | ScaleRequested
+"""What somebody who waits for the outcome can ask for; carries a ticket."""
+
+Happening = ChildReady | ChildFailed | LimitReached | ChildExited | Request | SignalArrived | HookEnded | TaskEnded
+"""What `wait` reports: about children and requests in the supervisor's own words, signals by name."""
 
 
 class Kernel(Protocol):
@@ -71,6 +85,20 @@ class Kernel(Protocol):
 
         Args:
             memory: whose memory to look at, too, and a bound in bytes; see `ReadBoard`.
+        """
+
+    def tell(self, ticket: Ticket, message: str, fields: Mapping[str, object]) -> None:
+        """Tell one asker how far it is; one that is gone is ignored."""
+
+    def answer(self, ticket: Ticket, message: str, *, ok: bool, detail: str, fields: Mapping[str, object]) -> None:
+        """Tell one asker how it ended; one that is gone is ignored. What is answered last, before the master leaves, arrives, too.
+
+        Args:
+            ticket: as its request had it; means nothing any more.
+            message: one line: what holds now.
+            ok: whether what it asked for has happened.
+            detail: a report or a traceback, several lines; may be empty.
+            fields: the same in parts, for programs.
         """
 
     def run_hook(self, hook: str, life: Callable[[], None], timeout: float) -> None:

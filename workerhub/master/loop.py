@@ -12,6 +12,7 @@ from workerhub.master.stage import PlanRefusedError, Stage
 from workerhub.plan import PLANNING_TIMEOUT
 from workerhub.supervisor import (
     AbandonPlan,
+    Answer,
     BoardRead,
     ChildExited,
     ChildId,
@@ -36,6 +37,7 @@ from workerhub.supervisor import (
     SpawnFailed,
     Started,
     Supervisor,
+    Tell,
 )
 
 HOOK_TIMEOUT: Final = 30.0
@@ -130,12 +132,21 @@ class Master:
                 self._change_plan(command)
             case Log(level=level, message=message, fields=fields, detail=detail):
                 self._stage.log(level, message, fields, detail)
+            case Tell() | Answer():
+                self._inform(command)
             case RunHook(hook=hook, facts=facts):
                 life = self._stage.hook(hook, facts)
                 if life is not None:
                     self._kernel.run_hook(hook, life, HOOK_TIMEOUT)
             case Leave():
                 raise AssertionError("leaving is the loop's business")
+
+    def _inform(self, command: Tell | Answer) -> None:
+        match command:
+            case Tell(ticket, message, fields):
+                self._kernel.tell(ticket, message, fields)
+            case Answer(ticket, ok, message, detail, fields):
+                self._kernel.answer(ticket, message, ok=ok, detail=detail, fields=fields)
 
     def _spawn(self, order: Spawn) -> None:
         try:

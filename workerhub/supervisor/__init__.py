@@ -9,7 +9,8 @@
 * `replacement` — which slots are empty, who gets a successor, who leaves.
 * `watch` — request deadlines.
 * `recycle` — which workers are worn out: requests, memory, age.
-* `reload`, `stop` — the two things that happen to the server as a whole.
+* `reload`, `scale`, `stop` — what somebody asks for.
+* `askers` — who waits for the outcome.
 * `health`, `farewell` — verdicts and good news; what follows from an exit.
 * `exits`, `causes` — exit codes, and the cause that is read in a worker's exit.
 * `boot`, `words` — how it is told.
@@ -23,6 +24,7 @@ from workerhub.later import names_from
 if TYPE_CHECKING:
     from workerhub.supervisor.commands import (
         AbandonPlan,
+        Answer,
         Command,
         CommitPlan,
         Leave,
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
         RunHook,
         Send,
         Spawn,
+        Tell,
     )
     from workerhub.supervisor.events import (
         BoardRead,
@@ -55,6 +58,7 @@ if TYPE_CHECKING:
         SpawnFailed,
         Started,
         StopRequested,
+        Ticket,
     )
     from workerhub.supervisor.exits import Cause, ServerExit, WorkerExit
     from workerhub.supervisor.machine import Supervisor
@@ -63,11 +67,11 @@ if TYPE_CHECKING:
 __getattr__ = names_from(
     __name__,
     {
-        "commands": "AbandonPlan Command CommitPlan Leave Level LoadPlan Log Nudge ReadBoard RunHook Send Spawn",
+        "commands": "AbandonPlan Answer Command CommitPlan Leave Level LoadPlan Log Nudge ReadBoard RunHook Send Spawn Tell",
         "events": (
             "BoardRead ChildExited ChildFailed ChildId ChildReady ChildSpawned DeadlineReached Event Exit "
             "LimitReached PlanLoaded PlanRejected Reading ReloadRequested Run ScaleRequested SpawnFailed Started "
-            "StopRequested"
+            "StopRequested Ticket"
         ),
         "exits": "Cause ServerExit WorkerExit",
         "machine": "Supervisor",
@@ -77,6 +81,7 @@ __getattr__ = names_from(
 
 __all__ = [
     "AbandonPlan",
+    "Answer",
     "BoardRead",
     "Cause",
     "ChildExited",
@@ -112,5 +117,7 @@ __all__ = [
     "Started",
     "StopRequested",
     "Supervisor",
+    "Tell",
+    "Ticket",
     "WorkerExit",
 ]

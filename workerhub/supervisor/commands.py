@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Literal, TypeAlias
 
-from workerhub.supervisor.events import ChildId
+from workerhub.supervisor.events import ChildId, Ticket
 
 Level: TypeAlias = Literal["debug", "info", "warning", "error"]
 
@@ -104,6 +104,38 @@ class Log:
 
 
 @dataclass(frozen=True, slots=True)
+class Tell:
+    """Tell one asker how far it is. One that doesn't listen any more is no error.
+
+    Attributes:
+        message: one line.
+        fields: the same in parts, for programs: generation, replaced, workers ...
+    """
+
+    ticket: Ticket
+    message: str
+    fields: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Tell one asker how it ended: once for each ticket, always, also when the server stops.
+
+    Attributes:
+        ok: what was asked for has happened.
+        message: one line: what holds now.
+        detail: why it didn't happen: a report or a traceback, several lines; empty for none.
+        fields: the same in parts, for programs.
+    """
+
+    ticket: Ticket
+    ok: bool
+    message: str
+    detail: str = ""
+    fields: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class RunHook:
     """Call the operator's hook of that name (`hooks.NAME`), if there is one, outside the master process."""
 
@@ -118,4 +150,6 @@ class Leave:
     code: int
 
 
-Command: TypeAlias = Spawn | Send | ReadBoard | LoadPlan | CommitPlan | AbandonPlan | Log | RunHook | Leave
+Command: TypeAlias = (
+    Spawn | Send | ReadBoard | LoadPlan | CommitPlan | AbandonPlan | Log | Tell | Answer | RunHook | Leave
+)

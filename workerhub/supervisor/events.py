@@ -11,6 +11,9 @@ from workerhub.supervisor.policy import PoolPolicy
 ChildId = NewType("ChildId", int)
 """Names one child process for the whole life of the master; never used again, unlike a pid."""
 
+Ticket = NewType("Ticket", int)
+"""Names one asker who waits for an outcome; gets `Tell` on the way, and `Answer` once, always."""
+
 
 @dataclass(frozen=True, slots=True)
 class Run:
@@ -140,11 +143,15 @@ class DeadlineReached:
 
 @dataclass(frozen=True, slots=True)
 class StopRequested:
-    """Somebody asked the server to stop. `fast`: without waiting for requests. `origin`: "SIGTERM", say."""
+    """Somebody asked the server to stop. `fast`: without waiting for requests. `origin`: "SIGTERM", say.
+
+    A `ticket`, here and in the other requests, is answered with the outcome; who doesn't wait for it has none.
+    """
 
     at: float
     fast: bool
     origin: str
+    ticket: Ticket | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +160,7 @@ class ReloadRequested:
 
     at: float
     origin: str
+    ticket: Ticket | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,12 +181,19 @@ class PlanRejected:
 
 @dataclass(frozen=True, slots=True)
 class ScaleRequested:
-    """Somebody asked for more or fewer processes in a pool (all pools where `pool` is empty)."""
+    """Somebody asked for more or fewer processes in a pool (all pools where `pool` is empty).
+
+    Attributes:
+        change: so many more, or fewer where it is negative.
+        size: so many altogether; then `change` means nothing.
+    """
 
     at: float
     change: int
     origin: str
     pool: str = ""
+    ticket: Ticket | None = None
+    size: int | None = None
 
 
 Event: TypeAlias = (

@@ -18,6 +18,12 @@ class Farewell:
 
     def __init__(self, decisions: Decisions) -> None:
         self._decisions = decisions
+        self._lost: list[Child] = []
+
+    def take_lost(self) -> list[Child]:
+        """Who went down since this was asked last without having been told to leave; `ready_at` says whether it ever served."""
+        lost, self._lost = self._lost, []
+        return lost
 
     def reap(self, pool: Pool, child: Child, event: ChildExited) -> None:
         """A child was reaped."""
@@ -32,19 +38,25 @@ class Farewell:
             pool.boot.hopeless = pool.boot.hopeless or final
             self._charge(pool, event.at)
         child.leave = cause
+        if mishap:
+            self._lost.append(child)
         pool.put(child, Input.EXITED, event.at)
 
     def unborn(self, pool: Pool, child: Child, event: SpawnFailed) -> None:
         """A child could not even be started."""
         self._decisions.log("error", f"{child} could not be started: {event.reason}", child.facts_of(Cause.UNBORN))
-        if child.state not in LEAVING and not pool.candidate(child):
+        mishap = child.state not in LEAVING
+        if mishap and not pool.candidate(child):
             self._charge(pool, event.at)
         child.leave = child.leave or Cause.UNBORN
+        if mishap:
+            self._lost.append(child)
         pool.put(child, Input.SPAWN_FAILED, event.at)
 
     def too_late(self, pool: Pool, child: Child, now: float) -> None:
         """A child was not ready in time. Its slot is free from now on, so it counts from now on, not from its end."""
         child.leave = Cause.BOOT_TIMEOUT
+        self._lost.append(child)
         waited = seconds(now - child.since)
         self._decisions.log(
             "error", f"{child} was not ready within {waited}; it is ended", child.facts_of(Cause.BOOT_TIMEOUT)

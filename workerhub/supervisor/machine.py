@@ -19,6 +19,7 @@ from workerhub.supervisor.pools import Pools
 from workerhub.supervisor.recycle import Recycling
 from workerhub.supervisor.reload import Phase, Reload
 from workerhub.supervisor.replacement import fill, retire_replaced
+from workerhub.supervisor.scale import Scaling
 from workerhub.supervisor.states import Input, State
 from workerhub.supervisor.stop import Stop
 from workerhub.supervisor.watch import Watch
@@ -41,6 +42,7 @@ class Supervisor:
         self._decisions = Decisions()
         self._pools = Pools(policies, draw, self._decisions)
         self._reload = Reload(self._pools)
+        self._scaling = Scaling(self._pools)
         self._watch = Watch(self._decisions)
         self._recycling = Recycling(self._decisions)
         self._health = Health(self._pools)
@@ -141,19 +143,17 @@ class Supervisor:
 
     @_on.register
     def _(self, event: events.StopRequested) -> None:
-        how = "fast stop" if event.fast else "graceful stop"
-        self._decisions.log("info", f"{how} asked for ({event.origin})" + (", again" if self._stop else ""))
-        if self._stop is not None:
-            self._stop.hurry(fast=event.fast)
-        elif event.fast:
-            self._begin_stop(ServerExit.STOPPED, event.at, delay=False).hurry(fast=True)
-        else:
-            self._begin_stop(ServerExit.STOPPED, event.at, delay=True)
+        how, again = "fast stop" if event.fast else "graceful stop", self._stop is not None
+        self._decisions.log("info", f"{how} asked for ({event.origin})" + (", again" if again else ""))
+        stop = self._stop or self._begin_stop(ServerExit.STOPPED, event.at, delay=True)
+        if again or event.fast:
+            stop.hurry(fast=event.fast)
+        stop.askers.join(event.ticket)
 
     @_on.register
     def _(self, event: events.ReloadRequested) -> None:
         if self._stop is not None:
-            self._decisions.log("warning", f"reload asked for ({event.origin}): the server is stopping")
+            self._reload.refuse(event, "the server is stopping")
         else:
             self._reload.request(event)
 
@@ -169,16 +169,10 @@ class Supervisor:
 
     @_on.register
     def _(self, event: events.ScaleRequested) -> None:
-        pools = [pool for pool in self._pools.in_force() if event.pool in ("", pool.name)]
         if self._stop is not None:
-            self._decisions.log("warning", f"scaling asked for ({event.origin}): the server is stopping")
-            return
-        if not pools:
-            self._decisions.log("warning", f"scaling asked for ({event.origin}): no pool is called {event.pool!r}")
-        for pool in pools:
-            before, pool.size = pool.size, max(1, pool.size + event.change)
-            change = f"{before} -> {pool.size}" if pool.size != before else f"stays at {before}, the least"
-            self._decisions.log("info", f"{pool.name}: workers {change} ({event.origin})", {"pool": pool.name})
+            self._scaling.refuse(event, "the server is stopping")
+        else:
+            self._scaling.request(event)
 
     # --- going as far as things are -----------------------------------------------------------------------------------------
 
@@ -196,6 +190,7 @@ class Supervisor:
             if overdue:
                 self._overrun(pool, now)
             pool.budget.may_start(now)
+        lost = self._farewell.take_lost()
         self._health.note(now)
         if self._stop is None and (code := self._health.verdict(now)) is not None:
             self._begin_stop(code, now, delay=False)
@@ -206,6 +201,7 @@ class Supervisor:
             self._staff(pool, now)
         if self._stop is None:
             self._health.announce(now)
+            self._scaling.settle(lost)
         self._pools.forget_closed()
         if self._stop is not None and not self._stop.left:
             self._stop.settle(list(self._pools), now)
@@ -243,5 +239,6 @@ class Supervisor:
 
     def _begin_stop(self, code: ServerExit, now: float, *, delay: bool) -> Stop:
         self._reload.stop(now)
+        self._scaling.stop()
         self._stop = Stop(code, self._decisions, now, delay=delay)
         return self._stop

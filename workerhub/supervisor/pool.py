@@ -84,6 +84,12 @@ class Pool:
         """Whether each of that many slots, lowest first, has a serving worker, of whatever generation: a reload is no gap."""
         return all(any(child.serves for child in self.in_slot(slot)) for slot in range(slots))
 
+    def served_slots(self) -> int:
+        """How many of the slots that are wanted have a serving worker, of whatever generation."""
+        return len(
+            {child.slot for child in self.children.serving() if child.slot < self.size and not self.candidate(child)}
+        )
+
     def has_room(self, extra: int = 0) -> bool:
         """Whether one more process may be started, `extra` places being spoken for. Everything unreaped takes a place."""
         return len(self.children) + extra < self.size + self.policy.surge

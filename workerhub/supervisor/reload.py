@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from enum import Enum
 
+from workerhub.supervisor.askers import Askers
 from workerhub.supervisor.children import Child
 from workerhub.supervisor.commands import AbandonPlan, CommitPlan, LoadPlan, RunHook
 from workerhub.supervisor.events import PlanLoaded, PlanRejected, ReloadRequested
@@ -48,15 +49,24 @@ class Reload:
         self._generation = pools.generation
         self._policies: tuple[PoolPolicy, ...] = ()
         self._provers: dict[str, Child] = {}
+        self._askers = Askers(self._decisions)
         self._again: str | None = None
+        self._followers = Askers(self._decisions)
 
     def request(self, event: ReloadRequested) -> None:
         """Start, or follow the one that runs."""
+        self._followers.join(event.ticket)
         if self.phase is Phase.IDLE:
             self._begin(event.origin)
         else:
             self._decisions.log("info", f"reload asked for ({event.origin}): follows the one that is running")
             self._again = event.origin
+
+    def refuse(self, event: ReloadRequested, why: str) -> None:
+        """Don't even start."""
+        self._decisions.log("warning", f"reload asked for ({event.origin}): {why}")
+        self._followers.join(event.ticket)
+        self._followers.answer(f"not reloaded: {why}", ok=False)
 
     def loaded(self, event: PlanLoaded) -> None:
         """The configuration is fine; see whether the code is."""
@@ -73,6 +83,7 @@ class Reload:
         self._decisions.log(
             "error", f"reload refused; generation {self._pools.generation} keeps serving", detail=event.reason
         )
+        self._answer_no(event.reason)
         self._end()
 
     def give_up(self, why: str, now: float) -> None:
@@ -92,6 +103,8 @@ class Reload:
         elif self.phase is Phase.ROLLING:
             self._decisions.log("info", f"generation {self._generation} is left unfinished: the server stops")
             self._end()
+        for askers in (self._askers, self._followers):
+            askers.answer("not reloaded: the server stops", ok=False)
 
     def settle(self, now: float) -> None:
         """Go as far as things are."""
@@ -106,6 +119,7 @@ class Reload:
     def _begin(self, origin: str) -> None:
         self.phase = Phase.LOADING
         self._generation += 1
+        self._askers.take_over(self._followers)
         self._decisions.log(
             "info", f"reload asked for ({origin}): generation {self._generation}", {"generation": self._generation}
         )
@@ -134,6 +148,7 @@ class Reload:
             "info", f"generation {self._generation} has proven itself; replacing generation {self._pools.generation}",
             {"generation": self._generation},
         )  # fmt: skip
+        self._askers.tell(f"generation {self._generation} has proven itself", {"generation": self._generation})
         self._pools.adopt(self._policies, self._generation, now)
 
     def _roll(self, now: float) -> None:
@@ -148,6 +163,11 @@ class Reload:
                 "info", f"generation {self._generation} is serving: {count(workers, 'worker')}",
                 {"generation": self._generation},
             )  # fmt: skip
+            self._askers.answer(
+                f"generation {self._generation} is serving ({workers} of {workers})",
+                ok=True,
+                fields={"generation": self._generation},
+            )
             self._commit(whole=True)
             self._end()
         elif any(pool.budget.degraded for pool in in_force):
@@ -158,6 +178,8 @@ class Reload:
             "error", f"generation {self._generation} is given up: {why}; generation {self._pools.generation} keeps serving",
             {"generation": self._generation},
         )  # fmt: skip
+        details = [child.failure.detail for child in self._provers.values() if child.failure is not None]
+        self._answer_no("\n".join((why, *details)))
         for child in self._provers.values():
             self._pools[child.pool].dismiss(child, Input.DRAIN, Cause.ABANDONED, now)
         self._provers = {}
@@ -176,11 +198,18 @@ class Reload:
             " older ones keep serving; reload again when the reason is mended",
             {"generation": self._generation},
         )  # fmt: skip
+        self._askers.answer(f"generation {self._generation} is left half-way", ok=False, detail=why)
         self._commit(whole=False)
 
     def _commit(self, *, whole: bool) -> None:
         self._decisions.add(CommitPlan(self._generation))
         self._decisions.add(RunHook("reloaded", {"generation": self._generation, "complete": whole}))
+
+    def _answer_no(self, why: str) -> None:
+        generation = self._pools.generation
+        self._askers.answer(
+            f"generation {generation} keeps serving", ok=False, detail=why, fields={"generation": generation}
+        )
 
     def _end(self) -> None:
         self.phase = Phase.IDLE

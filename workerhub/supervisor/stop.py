@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from workerhub.supervisor.askers import Askers
 from workerhub.supervisor.commands import Leave
 from workerhub.supervisor.decisions import Decisions
 from workerhub.supervisor.exits import Cause
@@ -25,6 +26,7 @@ class Stop:
         self._fast = False
         self._told: set[str] = set()
         self._cut = 0
+        self.askers = Askers(decisions)
         self.left = False
 
     def hurry(self, *, fast: bool) -> None:
@@ -62,9 +64,7 @@ class Stop:
         if abandoned:
             self._decisions.log("error", f"leaving {count(abandoned, 'worker')} behind that can't be killed")
         cut = f"{count(self._cut, 'request')} cut" if self._cut else "no request was cut"
-        self._decisions.log(
-            "warning" if self._cut else "info",
-            f"stopped after {seconds(now - self._began)}: {cut}",
-            {"cut": self._cut, "code": self._code},
-        )
+        outcome, facts = f"stopped after {seconds(now - self._began)}: {cut}", {"cut": self._cut, "code": self._code}
+        self._decisions.log("warning" if self._cut else "info", outcome, facts)
+        self.askers.answer(outcome, ok=True, fields=facts)
         self._decisions.add(Leave(self._code))

@@ -11,8 +11,19 @@ from math import isfinite
 
 from workerhub.kernel.birth import Birth
 from workerhub.kernel.protocol import Happening, HookEnded, SignalArrived, TaskEnded
+from workerhub.kernel.protocol import Request as Asked
 from workerhub.supervisor.commands import Nudge
-from workerhub.supervisor.events import ChildExited, ChildFailed, ChildId, ChildReady, Exit, LimitReached, Reading, Run
+from workerhub.supervisor.events import (
+    ChildExited,
+    ChildFailed,
+    ChildId,
+    ChildReady,
+    Exit,
+    LimitReached,
+    Reading,
+    Run,
+    Ticket,
+)
 from workerhub.testing.processes import ABORTED, APP_FAILED, DRAINED, KILLED, Process, Request, Script
 from workerhub.testing.transcript import Transcript
 
@@ -67,6 +78,15 @@ class FakeKernel:
             return SignalArrived(self._now, name)
 
         self._plan(at, arrive)
+
+    def ask(self, request: Asked) -> None:
+        """Have somebody ask for something at the moment that the request names; its ticket gets what `tell` and `answer` say."""
+
+        def arrive() -> Happening:
+            self.transcript.note(self._now, f"asker {request.ticket}", f"asks: {request.origin}")
+            return request
+
+        self._plan(request.at, arrive)
 
     def end_process(self, at: float, birth: int, how: Exit) -> None:
         """Have the n-th process end at that moment, as if by somebody outside; if it is gone by then, nothing happens."""
@@ -141,6 +161,25 @@ class FakeKernel:
             child: replace(process.reading(), memory=process.memory(self._now) if child in memory else None)
             for child, process in self.living.items()
         }
+
+    def tell(self, ticket: Ticket, message: str, fields: Mapping[str, object]) -> None:  # noqa: ARG002  # text only
+        """Note what an asker hears."""
+        self._burn()
+        self.transcript.note(self._now, f"asker {ticket}", f"hears: {message}")
+
+    def answer(
+        self,
+        ticket: Ticket,
+        message: str,
+        *,
+        ok: bool,
+        detail: str,
+        fields: Mapping[str, object],  # noqa: ARG002  # text only
+    ) -> None:
+        """Note what an asker is answered."""
+        self._burn()
+        text = f"{message}\n{detail}" if detail else message
+        self.transcript.note(self._now, f"asker {ticket}", f"is answered {'yes' if ok else 'no'}: {text}")
 
     def run_hook(self, hook: str, life: Callable[[], None], timeout: float) -> None:  # noqa: ARG002  # pretend
         """Pretend that a hook ran, and went well."""
