@@ -16,6 +16,7 @@ from support.supervision import policy
 
 from workerhub.supervisor import (
     AbandonPlan,
+    Announce,
     Answer,
     BoardRead,
     ChildExited,
@@ -31,6 +32,7 @@ from workerhub.supervisor import (
     LimitReached,
     LoadPlan,
     Log,
+    Moment,
     Nudge,
     PlanLoaded,
     PlanRejected,
@@ -78,6 +80,16 @@ POLICIES = st.builds(
 PLANS = st.lists(POLICIES, min_size=1, max_size=2, unique_by=lambda one: one.name)
 
 
+NEXT = {
+    None: {Moment.READY, Moment.STOPPING},
+    Moment.READY: {Moment.RELOADING, Moment.STOPPING},
+    Moment.RELOADING: {Moment.RELOADED, Moment.STOPPING},
+    Moment.RELOADED: {Moment.RELOADING, Moment.STOPPING},
+    Moment.STOPPING: set(),
+}
+"""What may be announced after what."""
+
+
 @dataclass
 class Process:
     """One process of the pretend world."""
@@ -107,6 +119,7 @@ class World(RuleBasedStateMachine):
         self.tickets = count(1)
         self.unanswered: set[Ticket] = set()
         self.looks: dict[ChildId, list[float]] = {}
+        self.announced: Moment | None = None
 
     @initialize(plans=PLANS)
     def start(self, plans: list[PoolPolicy]) -> None:
@@ -145,12 +158,17 @@ class World(RuleBasedStateMachine):
             case Leave(code=code):
                 assert not [process for process in self.processes.values() if not process.killed]
                 assert not self.unanswered, "nobody waits for a server that is gone"
+                assert self.announced is Moment.STOPPING
                 self.left = code
             case Tell(ticket=ticket):
                 assert ticket in self.unanswered, "who was answered hears no more"
             case Answer(ticket=ticket):
                 assert ticket in self.unanswered, "everyone is answered once"
                 self.unanswered.remove(ticket)
+            case Announce(moment=moment):
+                if moment is not Moment.PROGRESS:
+                    assert moment in NEXT[self.announced]
+                    self.announced = moment
             case CommitPlan() | AbandonPlan() | Log() | RunHook():
                 pass
             case _:

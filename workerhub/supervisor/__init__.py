@@ -11,6 +11,7 @@
 * `recycle` — which workers are worn out: requests, memory, age.
 * `reload`, `scale`, `stop` — what somebody asks for.
 * `askers` — who waits for the outcome.
+* `announcements` — how the server is, for whoever started it.
 * `health`, `farewell` — verdicts and good news; what follows from an exit.
 * `exits`, `causes` — exit codes, and the cause that is read in a worker's exit.
 * `boot`, `words` — how it is told.
@@ -24,6 +25,7 @@ from workerhub.later import names_from
 if TYPE_CHECKING:
     from workerhub.supervisor.commands import (
         AbandonPlan,
+        Announce,
         Answer,
         Command,
         CommitPlan,
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
         Level,
         LoadPlan,
         Log,
+        Moment,
         Nudge,
         ReadBoard,
         RunHook,
@@ -67,7 +70,10 @@ if TYPE_CHECKING:
 __getattr__ = names_from(
     __name__,
     {
-        "commands": "AbandonPlan Answer Command CommitPlan Leave Level LoadPlan Log Nudge ReadBoard RunHook Send Spawn Tell",
+        "commands": (
+            "AbandonPlan Announce Answer Command CommitPlan Leave Level LoadPlan Log Moment Nudge ReadBoard RunHook Send Spawn "
+            "Tell"
+        ),
         "events": (
             "BoardRead ChildExited ChildFailed ChildId ChildReady ChildSpawned DeadlineReached Event Exit "
             "LimitReached PlanLoaded PlanRejected Reading ReloadRequested Run ScaleRequested SpawnFailed Started "
@@ -81,6 +87,7 @@ __getattr__ = names_from(
 
 __all__ = [
     "AbandonPlan",
+    "Announce",
     "Answer",
     "BoardRead",
     "Cause",
@@ -100,6 +107,7 @@ __all__ = [
     "LimitReached",
     "LoadPlan",
     "Log",
+    "Moment",
     "Nudge",
     "PlanLoaded",
     "PlanRejected",

@@ -103,6 +103,33 @@ class Log:
     detail: str = ""
 
 
+class Moment(Enum):
+    """What comes about that whoever started the server may wait for."""
+
+    READY = "ready"
+    """For the first time, every pool has a worker that serves."""
+    RELOADING = "reloading"
+    """A reload has begun."""
+    RELOADED = "reloaded"
+    """It is over, whatever came of it: what serves now goes on serving."""
+    STOPPING = "stopping"
+    """The server is on its way out."""
+    PROGRESS = "progress"
+    """None of these; only the words are new."""
+
+
+@dataclass(frozen=True, slots=True)
+class Announce:
+    """Tell whoever started the server, systemd say, how it is.
+
+    Attributes:
+        status: one line: "generation 3: 8 of 8 workers serving".
+    """
+
+    moment: Moment
+    status: str
+
+
 @dataclass(frozen=True, slots=True)
 class Tell:
     """Tell one asker how far it is. One that doesn't listen any more is no error.
@@ -151,5 +178,5 @@ class Leave:
 
 
 Command: TypeAlias = (
-    Spawn | Send | ReadBoard | LoadPlan | CommitPlan | AbandonPlan | Log | Tell | Answer | RunHook | Leave
+    Spawn | Send | ReadBoard | LoadPlan | CommitPlan | AbandonPlan | Log | Tell | Answer | Announce | RunHook | Leave
 )

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from functools import singledispatchmethod
 
 from workerhub.supervisor import events
+from workerhub.supervisor.announcements import Announcements
 from workerhub.supervisor.children import Child
 from workerhub.supervisor.commands import Command
 from workerhub.supervisor.decisions import Decisions
@@ -47,6 +48,7 @@ class Supervisor:
         self._recycling = Recycling(self._decisions)
         self._health = Health(self._pools)
         self._farewell = Farewell(self._decisions)
+        self._announcements = Announcements(self._pools)
         self._stop: Stop | None = None
         self._started = False
 
@@ -202,6 +204,7 @@ class Supervisor:
         if self._stop is None:
             self._health.announce(now)
             self._scaling.settle(lost)
+        self._announcements.settle(reloading=self._reload.bringing, stopping=self._stop is not None)
         self._pools.forget_closed()
         if self._stop is not None and not self._stop.left:
             self._stop.settle(list(self._pools), now)

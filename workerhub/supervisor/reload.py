@@ -53,6 +53,11 @@ class Reload:
         self._again: str | None = None
         self._followers = Askers(self._decisions)
 
+    @property
+    def bringing(self) -> int | None:
+        """The generation that is on its way in; None: no reload is under way."""
+        return None if self.phase is Phase.IDLE else self._generation
+
     def request(self, event: ReloadRequested) -> None:
         """Start, or follow the one that runs."""
         self._followers.join(event.ticket)

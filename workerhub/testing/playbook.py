@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol, Self, TypeAlias
 
-from workerhub.supervisor.commands import Command, Level, Log, RunHook
+from workerhub.supervisor.commands import Announce, Command, Level, Log, RunHook
 from workerhub.supervisor.events import Event
 
 
@@ -47,8 +47,8 @@ Expected: TypeAlias = Command | Logged
 
 
 def small_talk(command: Command) -> bool:
-    """What most stories leave out: debug lines, and hooks."""
-    return isinstance(command, RunHook) or (isinstance(command, Log) and command.level == "debug")
+    """What most stories leave out: debug lines, hooks, and announcements."""
+    return isinstance(command, RunHook | Announce) or (isinstance(command, Log) and command.level == "debug")
 
 
 class Playbook:
