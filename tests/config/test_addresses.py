@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from workerhub.config.addresses import (
     BindAddress,
     InheritedSocket,
+    SystemdSockets,
     TcpAddress,
     UnixAddress,
     parse_address,
@@ -27,6 +28,8 @@ from workerhub.config.addresses import (
         ("unix:///run/app.sock", UnixAddress("/run/app.sock")),
         ("unix:app.sock", UnixAddress("app.sock")),
         ("fd://3", InheritedSocket(3)),
+        ("systemd", SystemdSockets()),
+        ("systemd:web.socket", SystemdSockets("web.socket")),
     ],
 )
 def test_every_form(text: str, address: BindAddress) -> None:
@@ -51,6 +54,9 @@ def test_every_form(text: str, address: BindAddress) -> None:
         "fd://-3",
         "fd://2",
         "unix:",
+        "systemd:",
+        "systemd:a:b",
+        "systemd:a b",
         "😀:80",
     ],
 )

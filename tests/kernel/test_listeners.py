@@ -130,7 +130,7 @@ def test_a_port_in_use_is_refused_with_its_holder() -> None:
         (TcpAddress("203.0.113.7", 0), "this machine has no such address"),
         (TcpAddress("no-such-host.invalid", 80), "no such host"),
         (InheritedSocket(987), "nothing is open under this number"),
-        (SystemdSockets(), "not supported yet"),
+        (SystemdSockets(), "no sockets were passed: LISTEN_FDS is not set"),
         (UnixAddress("/no/such/directory/socket"), "no such file or directory"),
         (UnixAddress("/" + "x" * 200), "path too long"),
     ],

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Mapping, Sequence
 from math import inf
+from pathlib import Path
 
 import pytest
 from support.supervision import policy
 
+from workerhub.kernel.notify import Notifier
 from workerhub.kernel.protocol import Happening, HookEnded, TaskEnded
 from workerhub.master import Master
 from workerhub.supervisor import (
@@ -132,6 +135,36 @@ def test_a_defect_of_the_master_leaves_no_orphans() -> None:
     assert "RuntimeError: the board is gone" in str(kernel.transcript)
     assert "child 1   exits with code 0" in str(kernel.transcript), "what ran was finished"
     assert "child 2   dies of signal 9" in str(kernel.transcript), "what didn't leave was killed"
+
+
+def run_watched(kernel: FakeKernel, directory: Path, request_timeout: float | None = None) -> list[str]:
+    """Run one worker under a watchdog of a minute; what systemd hears, one line for each message."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as heard:
+        heard.bind(f"{directory}/notify")
+        notifier = Notifier(heard.getsockname(), watchdog=60)
+        stage = FakeStage(kernel, [policy(size=1, request_timeout=request_timeout)])
+        Master(kernel, stage, lambda most: most, notifier).run()
+        notifier.close()
+        heard.setblocking(False)
+        messages = []
+        while True:
+            try:
+                messages.append(heard.recv(4096).decode().replace("\n", " "))
+            except BlockingIOError:
+                return messages
+
+
+def test_an_idle_loop_wakes_up_for_the_watchdog(tmp_path: Path) -> None:
+    kernel = FakeKernel()
+    kernel.send_signal(70, "SIGTERM")
+    heard = run_watched(kernel, tmp_path)
+    assert [line for line in heard if line.startswith("WATCHDOG=1")] == ["WATCHDOG=1"] * 2, "after 30 s and 60 s"
+    assert heard[-1].startswith("STATUS=stopping: 0 workers left")
+
+
+def test_a_defect_of_the_master_is_told_as_a_stop(tmp_path: Path) -> None:
+    kernel = BrokenKernel({1: Script(requests=(Request(after=5, lasts=20),))})
+    assert "STOPPING=1 STATUS=stopping: the master failed" in run_watched(kernel, tmp_path, request_timeout=10)
 
 
 def test_events_of_one_moment_are_taken_in_order_and_the_deadline_last() -> None:

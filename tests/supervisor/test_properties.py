@@ -160,20 +160,24 @@ class World(RuleBasedStateMachine):
                 assert not self.unanswered, "nobody waits for a server that is gone"
                 assert self.announced is Moment.STOPPING
                 self.left = code
-            case Tell(ticket=ticket):
-                assert ticket in self.unanswered, "who was answered hears no more"
-            case Answer(ticket=ticket):
-                assert ticket in self.unanswered, "everyone is answered once"
-                self.unanswered.remove(ticket)
-            case Announce(moment=moment):
-                if moment is not Moment.PROGRESS:
-                    assert moment in NEXT[self.announced]
-                    self.announced = moment
+            case Tell() | Answer() | Announce():
+                self.hear(command)
             case CommitPlan() | AbandonPlan() | Log() | RunHook():
                 pass
             case _:
                 raise AssertionError(command)
         return []
+
+    def hear(self, command: Tell | Answer | Announce) -> None:
+        match command:
+            case Tell(ticket=ticket):
+                assert ticket in self.unanswered, "who was answered hears no more"
+            case Answer(ticket=ticket):
+                assert ticket in self.unanswered, "everyone is answered once"
+                self.unanswered.remove(ticket)
+            case Announce(moment=moment) if moment is not Moment.PROGRESS:
+                assert moment in NEXT[self.announced]
+                self.announced = moment
 
     def read(self, memory: Mapping[ChildId, int]) -> BoardRead:
         limits = {child.id: child.allowance.memory for child in self.supervisor.children()}

@@ -17,6 +17,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from workerhub.kernel.streams import open_standard_streams
+from workerhub.kernel.systemd import take_from_systemd
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,6 +46,7 @@ def start(args: Sequence[str]) -> int:
 
 def _start(args: Sequence[str]) -> int:
     before = {number: signal.signal(number, _stop) for number in _STOPPING}
+    systemd = take_from_systemd()
     try:
         process = _Planning(args)
         try:
@@ -66,7 +68,7 @@ def _start(args: Sequence[str]) -> int:
         return verdict.code
     from workerhub import master  # noqa: PLC0415  # imported already, while the plan was made
 
-    return master.serve(partial(_plan, tuple(args)), verdict)
+    return master.serve(partial(_plan, tuple(args)), verdict, systemd)
 
 
 class _Planning:

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 HOST_PATTERN: Final = r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?"
-LATER_FORMS: Final = frozenset({"systemd"})
-"""Forms that a later version understands. Taking a word out of here is all it takes to let it in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +43,12 @@ class InheritedSocket:
 
 @dataclass(frozen=True, slots=True)
 class SystemdSockets:
-    """All sockets that systemd passes by its protocol (`LISTEN_FDS`, sd_listen_fds(3))."""
+    """Sockets that systemd passes by its protocol (`LISTEN_FDS`, sd_listen_fds(3)): all, or those of one `name`."""
+
+    name: str = ""
 
     def __str__(self) -> str:
-        return "systemd"
+        return f"systemd:{self.name}" if self.name else "systemd"
 
 
 BindAddress: TypeAlias = TcpAddress | UnixAddress | InheritedSocket | SystemdSockets
@@ -64,10 +64,10 @@ def parse_address(value: object) -> BindAddress:
         raise ValueError(f'did you mean ":{value}"?')  # noqa: TRY004  # pydantic wants a ValueError
     if not isinstance(value, str):
         raise ValueError  # noqa: TRY004  # as above
-    if value in LATER_FORMS:
-        raise ValueError(f'the form "{value}" comes with a later version of workerhub')
     if value == "systemd":
         return SystemdSockets()
+    if value.startswith("systemd:"):
+        return _systemd(value.removeprefix("systemd:"))
     if value.startswith("unix:"):
         return _unix(value.removeprefix("unix:"))
     if value.startswith("fd://"):
@@ -81,6 +81,12 @@ def _unix(path: str) -> UnixAddress:
     if not path or "\0" in path:
         raise ValueError("the path after unix: is missing" if not path else "a path can't hold a NUL")
     return UnixAddress(path)
+
+
+def _systemd(name: str) -> SystemdSockets:
+    if not re.fullmatch(r"[!-9;-~]{1,255}", name):  # what systemd allows: printable, no colon
+        raise ValueError("the socket's FileDescriptorName= has to follow systemd:")
+    return SystemdSockets(name)
 
 
 def _inherited(number: str) -> InheritedSocket:

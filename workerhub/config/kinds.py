@@ -158,7 +158,7 @@ Addresses: TypeAlias = Annotated[
     tuple[BindAddress, ...],
     Written(
         _read_addresses,
-        'an address such as "127.0.0.1:8000", ":8000", "[::1]:8000", "unix:/run/app.sock" or "fd://3", or a list of them',
+        'an address such as "127.0.0.1:8000", ":8000", "[::1]:8000", "unix:/run/app.sock", "fd://3" or "systemd", or a list of them',
         {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]},
     ),
 ]

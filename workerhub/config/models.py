@@ -320,7 +320,7 @@ class ServerConfig(Table):
     # This machine only, until somebody says otherwise.
     bind: kinds.Addresses = setting(
         "127.0.0.1:8000",
-        "Where to listen, one or a list: `host:port`, `:port` (all interfaces), `[::1]:port`, `unix:/path`, `fd://3`, `systemd` (a later version).",
+        "Where to listen, one or a list: `host:port`, `:port` (all interfaces), `[::1]:port`, `unix:/path`, `fd://3`, `systemd` (the sockets that a socket unit passes; `systemd:NAME`: those of that name).",
         flags=("-b", "--bind"),
         elsewhere=("listen", "http-socket"),
     )

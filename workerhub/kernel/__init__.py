@@ -7,8 +7,9 @@
 * `signals` — which signal means what, to the master and to a worker.
 * `reports` — what children report through their pipes.
 * `dumps`, `files` — stacks that a crash leaves behind; files without a name.
-* `listeners`, `holders` — listening sockets: opened, kept, closed; who holds an address.
+* `listeners`, `adopted`, `holders` — listening sockets: opened, kept, closed; opened by others; who holds an address.
 * `identity`, `orphans` — title, user, directory; leaving when the master is gone.
 * `streams` — descriptors 0, 1 and 2.
+* `systemd`, `notify` — what systemd tells the server; what the server tells systemd.
 * `pidfile` — one master per file.
 """

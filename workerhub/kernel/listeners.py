@@ -17,7 +17,9 @@ from dataclasses import dataclass, field
 
 from workerhub.config.addresses import BindAddress, InheritedSocket, SystemdSockets, TcpAddress, UnixAddress
 from workerhub.errors import BindError
+from workerhub.kernel.adopted import adopt
 from workerhub.kernel.holders import holder_of_path, holder_of_port
+from workerhub.kernel.systemd import FromSystemd, PassedSocket
 
 _NOT_HERE = {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.EPROTONOSUPPORT}
 """What the system says of an address family that it doesn't have."""
@@ -57,6 +59,7 @@ class Listeners:
     backlog: int
     umask: int | None = None
     owner: tuple[int, int] | None = None
+    systemd: FromSystemd = FromSystemd()  # noqa: RUF009  # immutable
     _open: dict[BindAddress, Listener] = field(default_factory=dict)
 
     def open(self, addresses: Iterable[BindAddress]) -> None:
@@ -68,7 +71,7 @@ class Listeners:
         fresh: list[Listener] = []
         try:
             fresh.extend(  # one by one: what was opened before a failure is in the list
-                open_listener(address, self.backlog, umask=self.umask, owner=self.owner)
+                open_listener(address, self.backlog, umask=self.umask, owner=self.owner, systemd=self.systemd)
                 for address in dict.fromkeys(addresses)
                 if address not in self._open
             )
@@ -98,6 +101,15 @@ class Listeners:
         """Where clients find these addresses, which are open."""
         return tuple(url for address in dict.fromkeys(addresses) for url in self._open[address].urls())
 
+    def unclaimed(self) -> list[PassedSocket]:
+        """Sockets that systemd passed, and that no open address is for."""
+        open_ = [where.address for where in self._open.values()]
+        return [
+            passed
+            for passed in self.systemd.sockets
+            if not {SystemdSockets(), SystemdSockets(passed.name), InheritedSocket(passed.fd)}.intersection(open_)
+        ]
+
     def close_others(self, keep: Sequence[socket.socket]) -> None:
         """In a child: close the descriptors of all sockets but these, and leave everything else to the master."""
         for listener in self._open.values():
@@ -111,7 +123,12 @@ class Listeners:
 
 
 def open_listener(
-    address: BindAddress, backlog: int, *, umask: int | None = None, owner: tuple[int, int] | None = None
+    address: BindAddress,
+    backlog: int,
+    *,
+    umask: int | None = None,
+    owner: tuple[int, int] | None = None,
+    systemd: FromSystemd = FromSystemd(),  # noqa: B008  # immutable
 ) -> Listener:
     """Open one address.
 
@@ -120,6 +137,7 @@ def open_listener(
         backlog: how many connections may wait to be accepted, for each socket.
         umask: for a UNIX socket's file; None is the process's own.
         owner: user and group for a UNIX socket's file, when this process is root.
+        systemd: what systemd passed.
 
     Raises:
         BindError: it can't be listened on; says why, and who holds it where the system tells.
@@ -130,10 +148,8 @@ def open_listener(
                 return Listener(address, _open_tcp(address, backlog))
             case UnixAddress():
                 return _open_unix(address, backlog, umask, owner)
-            case InheritedSocket():
-                return Listener(address, (_inherit(address, backlog),))
-            case SystemdSockets():
-                raise BindError(str(address), "sockets passed by systemd are not supported yet")
+            case InheritedSocket() | SystemdSockets():
+                return Listener(address, adopt(address, backlog, systemd))
     except OSError as error:
         raise BindError(str(address), _reason(error), _holder(address, error)) from error
 
@@ -231,25 +247,6 @@ def _remove_stale(path: str) -> None:
             raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE)) from None
         else:
             raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
-
-
-def _inherit(address: InheritedSocket, backlog: int) -> socket.socket:
-    """Take over a socket that was left open: it is ours from now on, and closed for good when the address goes.
-
-    Raises:
-        OSError: there is nothing under the number, or no socket.
-        BindError: it is a socket, but not one to listen on. It stays as it was.
-    """
-    sock = socket.socket(fileno=address.fd)
-    if sock.type != socket.SOCK_STREAM or not sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
-        sock.detach()
-        raise BindError(str(address), "it is not a listening stream socket")
-    sock.set_inheritable(False)
-    sock.setblocking(False)
-    if sock.family != socket.AF_UNIX:
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    sock.listen(backlog)
-    return sock
 
 
 _WORDS = {

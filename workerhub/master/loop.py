@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import traceback
 from collections import deque
+from collections.abc import Sequence
 from typing import Final
 
+from workerhub.kernel.notify import Notifier
 from workerhub.kernel.protocol import Happening, HookEnded, Kernel, SignalArrived, TaskEnded
 from workerhub.master.signals import EVENTS, REOPEN, UPGRADE
 from workerhub.master.stage import PlanRefusedError, Stage
 from workerhub.plan import PLANNING_TIMEOUT
 from workerhub.supervisor import (
     AbandonPlan,
+    Announce,
     Answer,
     BoardRead,
     ChildExited,
@@ -26,6 +29,7 @@ from workerhub.supervisor import (
     Level,
     LoadPlan,
     Log,
+    Moment,
     Nudge,
     PlanLoaded,
     PlanRejected,
@@ -58,11 +62,13 @@ class Master:
         kernel: the operating system, or a pretend one.
         stage: the plans, and the log.
         draw: chance; see `workerhub.supervisor.policy.Draw`.
+        notifier: who is told how the server is; None: nobody.
     """
 
-    def __init__(self, kernel: Kernel, stage: Stage, draw: Draw) -> None:
+    def __init__(self, kernel: Kernel, stage: Stage, draw: Draw, notifier: Notifier | None = None) -> None:
         self._kernel = kernel
         self._stage = stage
+        self._notifier = notifier or Notifier()
         self._supervisor = Supervisor(stage.policies, draw)
         self._living: set[ChildId] = set()
         self._events: deque[Event] = deque()
@@ -90,11 +96,16 @@ class Master:
     def _sleep(self) -> None:
         """Wait for what happens next, or for the moment at which the supervisor wants to be called."""
         until = self._supervisor.next_deadline()
-        for happening in self._kernel.wait(until):
+        for happening in self._wait(until):
             self._take(happening)
         now = self._kernel.now()
         if until is not None and now >= until:
             self._events.append(DeadlineReached(now))
+
+    def _wait(self, until: float | None) -> Sequence[Happening]:
+        """One turn of the loop, which is what a watchdog is told of. It may end before anything happens, or the moment comes."""
+        due = self._notifier.turn(self._kernel.now())
+        return self._kernel.wait(min((moment for moment in (until, due) if moment is not None), default=None))
 
     def _take(self, happening: Happening) -> None:
         match happening:
@@ -130,9 +141,7 @@ class Master:
                 self._events.append(BoardRead(self._kernel.now(), readings))
             case LoadPlan() | CommitPlan() | AbandonPlan():
                 self._change_plan(command)
-            case Log(level=level, message=message, fields=fields, detail=detail):
-                self._stage.log(level, message, fields, detail)
-            case Tell() | Answer():
+            case Log() | Announce() | Tell() | Answer():
                 self._inform(command)
             case RunHook(hook=hook, facts=facts):
                 life = self._stage.hook(hook, facts)
@@ -141,8 +150,12 @@ class Master:
             case Leave():
                 raise AssertionError("leaving is the loop's business")
 
-    def _inform(self, command: Tell | Answer) -> None:
+    def _inform(self, command: Log | Announce | Tell | Answer) -> None:
         match command:
+            case Log(level, message, fields, detail):
+                self._stage.log(level, message, fields, detail)
+            case Announce(moment, status):
+                self._notifier.announce(moment, status, self._kernel.now())
             case Tell(ticket, message, fields):
                 self._kernel.tell(ticket, message, fields)
             case Answer(ticket, ok, message, detail, fields):
@@ -185,11 +198,12 @@ class Master:
 
     def _rescue(self) -> None:
         """See every worker out, without a supervisor: in peace first, then not."""
+        self._notifier.announce(Moment.STOPPING, "stopping: the master failed", self._kernel.now())
         for nudge, patience in ((Nudge.FINISH, RESCUE_PATIENCE), (Nudge.KILL, RESCUE_PATIENCE)):
             for child in self._living:
                 self._kernel.nudge(child, nudge)
             until = self._kernel.now() + patience
             while self._living and self._kernel.now() < until:
-                for happening in self._kernel.wait(until):
+                for happening in self._wait(until):
                     if isinstance(happening, ChildExited):
                         self._living.discard(happening.child)

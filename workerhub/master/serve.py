@@ -11,8 +11,10 @@ from workerhub import __version__
 from workerhub.errors import BindError
 from workerhub.kernel.identity import IdentityError, set_title
 from workerhub.kernel.listeners import Listeners
+from workerhub.kernel.notify import Notifier
 from workerhub.kernel.pidfile import Pidfile, PidfileError
 from workerhub.kernel.processes import PosixKernel
+from workerhub.kernel.systemd import FromSystemd
 from workerhub.logs import Logs
 from workerhub.master.generations import Generations, find_owner, open_plan_logs, share_worker_classes
 from workerhub.master.loop import Master
@@ -20,7 +22,7 @@ from workerhub.plan import Plan, Planner
 from workerhub.supervisor import ServerExit
 
 
-def serve(planner: Planner, plan: Plan) -> int:
+def serve(planner: Planner, plan: Plan, systemd: FromSystemd = FromSystemd()) -> int:  # noqa: B008  # immutable
     """Serve until told to stop; the exit code.
 
     What can be refused is refused before anything is touched: first the configuration, by whom made the plan, then log files, pidfile
@@ -29,6 +31,7 @@ def serve(planner: Planner, plan: Plan) -> int:
     Args:
         planner: where further plans come from.
         plan: the first one.
+        systemd: what systemd told this process; by default nothing.
     """
     try:
         share_worker_classes(plan)
@@ -37,11 +40,11 @@ def serve(planner: Planner, plan: Plan) -> int:
         return _refuse(ServerExit.USAGE, str(error))
     except OSError as error:
         return _refuse(ServerExit.USAGE, f"can't open the log {error.filename}: {error.strerror}")
-    return _serve(planner, plan, logs)
+    return _serve(planner, plan, logs, systemd)
 
 
-def _serve(planner: Planner, plan: Plan, logs: Logs) -> int:
-    listeners = Listeners(plan.backlog, plan.pools[0].identity.umask, find_owner(plan))
+def _serve(planner: Planner, plan: Plan, logs: Logs, systemd: FromSystemd) -> int:
+    listeners = Listeners(plan.backlog, plan.pools[0].identity.umask, find_owner(plan), systemd)
     stage = Generations(planner, plan, logs, listeners)
     with ExitStack() as stack:
         stack.callback(stage.close)
@@ -58,13 +61,19 @@ def _serve(planner: Planner, plan: Plan, logs: Logs) -> int:
             return ServerExit.CANNOT_BIND
         kernel = PosixKernel()
         stack.callback(kernel.close)
-        if pidfile is not None:
-            kernel.private.add(pidfile.fd)
+        notifier = Notifier(
+            systemd.notify_socket, systemd.watchdog, lambda trouble: stage.log("warning", trouble, {}, "")
+        )
+        stack.callback(notifier.close)
+        kernel.private.update(passed.fd for passed in systemd.sockets)  # a listener is a duplicate of its own
+        kernel.private.update(fd for fd in (notifier.fileno(), pidfile.fd if pidfile is not None else -1) if fd >= 0)
         set_title("master", plan.name)
         logs.error.info(start_line(plan, listeners))
+        for passed in listeners.unclaimed():
+            logs.error.warning(f"systemd passed a socket that no bind names: {passed.name} (descriptor {passed.fd})")
         gc.freeze()  # what is here now stays until the end: never looked at again, its pages are shared with every worker
         gc.enable()
-        return Master(kernel, stage, _draw).run()
+        return Master(kernel, stage, _draw, notifier).run()
 
 
 def _draw(most: int) -> int:
