@@ -97,6 +97,22 @@ def test_room_is_found_again_and_comes_back_empty(board: Board) -> None:
     assert again.snapshot() == Reading(requests=0)
 
 
+def test_what_is_finished_after_the_server_was_told_to_stop_is_counted_apart(board: Board) -> None:
+    row = board.allocate(2)
+    one, other = row.records()
+    for record in (one, one, other):
+        record.begin(b"GET /", b"", 1.0, 2.0)
+        record.end()
+    other.begin(b"GET /", b"", 1.0, 2.0)
+    assert row.snapshot().drained == 0
+    row.closing = True
+    one.begin(b"GET /", b"", 1.0, 2.0)
+    other.end()
+    row.closing = True  # told again
+    one.end()
+    assert (row.snapshot().requests, row.snapshot().drained) == (5, 2)
+
+
 def test_a_whole_arena_costs_no_memory_until_it_is_written() -> None:
     def resident() -> int:
         return int(Path("/proc/self/statm").read_text("ascii").split()[1]) * mmap.PAGESIZE

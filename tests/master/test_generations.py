@@ -149,6 +149,15 @@ def test_no_hook_is_no_hook(place: Place) -> None:
     assert place.stage.hook("server_ready", {}) is None
 
 
+def test_a_stop_lets_nobody_new_in_and_says_who_was_left_waiting(place: Place) -> None:
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(place.socket("one")))
+        place.stage.stop_listening("main")
+        assert not place.answers("one")
+        place.stage.close()
+    assert "1 connection was still waiting to be accepted, and cut" in place.log()
+
+
 def test_closing_takes_the_socket_files_away(place: Place) -> None:
     place.stage.close()
     assert not place.socket("one").exists()

@@ -47,6 +47,7 @@ from workerhub.supervisor import (
     Spawn,
     SpawnFailed,
     Started,
+    StopListening,
     StopRequested,
     Supervisor,
     Tell,
@@ -120,6 +121,7 @@ class World(RuleBasedStateMachine):
         self.unanswered: set[Ticket] = set()
         self.looks: dict[ChildId, list[float]] = {}
         self.announced: Moment | None = None
+        self.deaf: set[str] = set()
 
     @initialize(plans=PLANS)
     def start(self, plans: list[PoolPolicy]) -> None:
@@ -160,6 +162,8 @@ class World(RuleBasedStateMachine):
                 assert not self.unanswered, "nobody waits for a server that is gone"
                 assert self.announced is Moment.STOPPING
                 self.left = code
+            case StopListening(pool=name):
+                self.deaf.add(name)
             case Tell() | Answer() | Announce():
                 self.hear(command)
             case CommitPlan() | AbandonPlan() | Log() | RunHook():
@@ -198,6 +202,7 @@ class World(RuleBasedStateMachine):
         assert order.child not in self.ever, "a name is never used again"
         self.ever.add(order.child)
         self.processes[order.child] = Process(order)
+        assert order.pool not in self.deaf, "who can't be asked anything isn't started"
         pool = self.pool(order.pool)
         living = [process for process in self.processes.values() if process.order.pool == order.pool]
         assert len(living) <= pool.size + pool.policy.surge, "draining and killed ones take room, too"

@@ -163,6 +163,8 @@ def test_when_the_server_stops_nobody_is_left_waiting() -> None:
         book >> exited(1, at=12) << Logged("info", "the server stops") << Logged("info", "stopped after 1 s")
         (
             book
-            << Answer(Ticket(8), True, "stopped after 1 s: no request was cut", fields={"cut": 0, "code": 0})
+            << Answer(
+                Ticket(8), True, "stopped after 1 s: no request was cut", fields={"cut": 0, "finished": 0, "code": 0}
+            )
             << Leave(0)
         )

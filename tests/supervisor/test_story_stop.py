@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
-from support.supervision import SEGFAULT, SIGKILL, exited, policy, ready, run, serving, spawn, spawned, story, tell
+from support.supervision import (
+    CLEAN,
+    SEGFAULT,
+    SIGKILL,
+    exited,
+    policy,
+    ready,
+    run,
+    serving,
+    spawn,
+    spawned,
+    story,
+    tell,
+)
 
 from workerhub.supervisor import (
+    ChildExited,
     ChildId,
     DeadlineReached,
     Exit,
     Leave,
     LimitReached,
     Nudge,
+    Reading,
+    Send,
+    StopListening,
     StopRequested,
+    Supervisor,
 )
 from workerhub.supervisor.events import Started
 from workerhub.testing import Logged, Playbook
@@ -39,6 +57,25 @@ def test_everyone_finishes_and_the_server_leaves() -> None:
         book >> exited(1, at=11) << Logged("info", "worker main/0 is gone: the server stops")
         book >> exited(2, at=13) << Logged("info", "worker main/1")
         book << Logged("info", "stopped after 3 s: no request was cut") << Leave(0)
+
+
+def test_nobody_new_is_let_in_while_those_who_are_in_are_served_to_the_end() -> None:
+    supervisor = Supervisor([policy(size=1, drain_delay=5)], lambda most: most)
+    for event in (Started(0), ready(1, at=0), term(10)):
+        assert StopListening("main") not in supervisor.handle(event)
+    told = [it for it in supervisor.handle(DeadlineReached(15)) if isinstance(it, StopListening | Send)]
+    assert told == [StopListening("main"), tell(1, Nudge.FINISH)]
+    assert StopListening("main") not in supervisor.handle(term(16))
+
+
+def test_the_end_says_how_many_were_finished() -> None:
+    with story() as book:
+        serving(book)
+        asked(book, 10)
+        book << tell(1, Nudge.FINISH) << tell(2, Nudge.FINISH)
+        book >> ChildExited(11, ChildId(1), CLEAN, Reading(1000, drained=12)) << Logged("info", "worker main/0")
+        book >> ChildExited(13, ChildId(2), CLEAN, Reading(7, drained=5)) << Logged("info", "worker main/1")
+        book << Logged("info", "stopped after 3 s: no request was cut, 17 finished") << Leave(0)
 
 
 def test_after_leaving_nothing_is_asked_any_more() -> None:

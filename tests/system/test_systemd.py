@@ -8,13 +8,13 @@ import signal
 import socket
 import subprocess
 import sys
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from support import readme
 from support.client import Client
+from support.holding import held_request
 from support.server import ROOT, Serve
 from support.service_manager import NotifySocket, inode, passing
 
@@ -59,15 +59,13 @@ def test_a_drain_asks_for_time(serve_default: Serve, manager: NotifySocket, gate
     """So `TimeoutStopSec=` need not know how long `timeouts.graceful` is."""
     server = serve_default(env=manager.environ)
     manager.wait("READY=1")
-    with server.connect() as client:
-        client.send(f"GET /hold?file={gate} HTTP/1.1\r\nHost: testserver\r\n\r\n".encode())
+    with held_request(server, gate) as client:
         before = len(manager.heard)
         server.tell(signal.SIGTERM)
         manager.wait("STOPPING=1", behind=before)
         manager.wait("EXTEND_TIMEOUT_USEC=30000000", behind=before)
         gate.touch()
-        with suppress(ConnectionError):
-            client.answer()
+        assert client.answer().status == 200
     assert server.wait() == 0
 
 
@@ -97,6 +95,25 @@ def test_passed_sockets_are_served_by_name(serve: Serve) -> None:
         assert server.get().body == b"hello\n"
         assert server.stop() == 0
         Client(web.getsockname()).close()  # it waits for the next server
+
+
+def test_who_waits_at_a_passed_socket_is_left_to_the_next_server(serve_default: Serve, gate: Path) -> None:
+    """systemd keeps the socket, so nobody is lost; and a queue that never empties doesn't hold up the stop."""
+    with socket.create_server(("127.0.0.1", 0)) as web:
+        server = serve_default(
+            bind="systemd", address=web.getsockname(), wrapper=passing((web,), "web"), pass_fds=(web.fileno(),)
+        )
+        with held_request(server, gate) as client, server.connect() as waiting:
+            waiting.send(b"GET / HTTP/1.0\r\n\r\n")
+            server.tell(signal.SIGTERM)
+            server.wait_log("SIGTERM")
+            gate.touch()
+            assert client.answer().status == 200
+            assert server.wait() == 0
+            web.setblocking(True)
+            connection, _ = web.accept()
+            with connection:
+                assert connection.recv(100) == b"GET / HTTP/1.0\r\n\r\n"
 
 
 def test_without_passed_sockets_it_says_what_is_missing(serve_default: Serve) -> None:

@@ -108,6 +108,7 @@ class _Life:
         try:
             sockets = listeners.sockets(pool.bind)
             listeners.close_others(sockets)
+            self._birth.signals.leaves_queue = not listeners.own(pool.bind)
             take_identity(pool.identity)
             self._birth.watch_master()
             self._records = self._birth.row.records()

@@ -8,6 +8,7 @@
 * `reports` — what children report through their pipes.
 * `dumps`, `files` — stacks that a crash leaves behind; files without a name.
 * `listeners`, `adopted`, `holders` — listening sockets: opened, kept, closed; opened by others; who holds an address.
+* `newcomers` — a queue that nobody new gets into.
 * `identity`, `orphans` — title, user, directory; leaving when the master is gone.
 * `streams` — descriptors 0, 1 and 2.
 * `systemd`, `notify` — what systemd tells the server; what the server tells systemd.

@@ -29,7 +29,10 @@ RECORD = struct.Struct("=QQdd48s176s")
 """number of requests begun, thread, started-at, deadline, client, request line; both cut to fit. 256 bytes."""
 
 _HEADER_BYTES = 256
-"""The header's fields in bytes: [0] closing, written by the master. The rest is room."""
+"""The header's fields in bytes, written by the master: [0] closing, [16:24] requests that were finished then. The rest is room."""
+
+_DONE_BEFORE = struct.Struct("=Q")
+_DONE_BEFORE_AT = 16
 
 _STRIDE = RECORD.size + 8
 """One run record: the record, its busy byte, and padding to keep the next one aligned."""
@@ -91,6 +94,8 @@ class BoardRow:
 
     @closing.setter
     def closing(self, value: bool) -> None:
+        if value and not self.closing:
+            _DONE_BEFORE.pack_into(self._map, self.at + _DONE_BEFORE_AT, self.snapshot().requests)
         self._map[self.at] = value
 
     def snapshot(self) -> Reading:
@@ -103,7 +108,8 @@ class BoardRow:
             if run is not None:
                 finished -= 1
                 runs.append(run)
-        return Reading(requests=finished, runs=tuple(runs))
+        done_before = _DONE_BEFORE.unpack_from(self._map, self.at + _DONE_BEFORE_AT)[0] if self.closing else finished
+        return Reading(requests=finished, runs=tuple(runs), drained=finished - done_before)
 
     def _offsets(self) -> range:
         """Where the run records stand."""

@@ -13,12 +13,13 @@ import socket
 import stat
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from workerhub.config.addresses import BindAddress, InheritedSocket, SystemdSockets, TcpAddress, UnixAddress
 from workerhub.errors import BindError
 from workerhub.kernel.adopted import adopt
 from workerhub.kernel.holders import holder_of_path, holder_of_port
+from workerhub.kernel.newcomers import refuse_newcomers
 from workerhub.kernel.systemd import FromSystemd, PassedSocket
 
 _NOT_HERE = {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.EPROTONOSUPPORT}
@@ -41,10 +42,36 @@ class Listener:
         """Where clients find it, with the port that the system chose: `http://127.0.0.1:8000`, `unix:/run/app.sock`."""
         return tuple(_url(sock) for sock in self.sockets)
 
+    @property
+    def own(self) -> bool:
+        """Whether it was opened here. What somebody else opened, somebody else keeps: a queue that isn't served is for the next server."""
+        return isinstance(self.address, TcpAddress | UnixAddress)
+
+    def refuse(self) -> Listener:
+        """Let nobody new in, if it is our own; those who wait to be accepted go on waiting. Returns what remains."""
+        if isinstance(self.address, TcpAddress):
+            for sock in self.sockets:
+                refuse_newcomers(sock)
+        self._remove_file()
+        return replace(self, file=None)  # another server may put its own there from now on
+
+    def cut_waiting(self, most: int) -> int:
+        """Cut those who wait to be accepted; how many there were, of `most` for each socket."""
+        count = 0
+        for sock in self.sockets:
+            with suppress(OSError):  # nobody is left
+                for _ in range(most):
+                    sock.accept()[0].close()
+                    count += 1
+        return count
+
     def close(self) -> None:
         """Close the sockets; take a UNIX socket's file away if it is still ours."""
         for sock in self.sockets:
             sock.close()
+        self._remove_file()
+
+    def _remove_file(self) -> None:
         if isinstance(self.address, UnixAddress) and self.file is not None:
             with suppress(OSError):
                 status = os.lstat(self.address.path)
@@ -110,6 +137,15 @@ class Listeners:
             if not {SystemdSockets(), SystemdSockets(passed.name), InheritedSocket(passed.fd)}.intersection(open_)
         ]
 
+    def refuse(self, addresses: Iterable[BindAddress]) -> None:
+        """Let nobody new in at those of these addresses that were opened here."""
+        for address in addresses:
+            self._open[address] = self._open[address].refuse()
+
+    def own(self, addresses: Iterable[BindAddress]) -> bool:
+        """Whether any of these addresses, which are open, was opened here."""
+        return any(self._open[address].own for address in addresses)
+
     def close_others(self, keep: Sequence[socket.socket]) -> None:
         """In a child: close the descriptors of all sockets but these, and leave everything else to the master."""
         for listener in self._open.values():
@@ -117,9 +153,11 @@ class Listeners:
                 if sock not in keep:
                     sock.close()
 
-    def close(self) -> None:
-        """Close all."""
+    def close(self) -> int:
+        """Close all; how many connections still waited to be accepted by us, and nobody else, and were cut."""
+        waiting = sum(listener.cut_waiting(self.backlog + 1) for listener in self._open.values() if listener.own)
         self.retain(())
+        return waiting
 
 
 def open_listener(

@@ -90,11 +90,13 @@ class WorkerSignals:
 
     Attributes:
         actions: what to do, in the main thread and inside the signal handler, when something is heard.
+        leaves_queue: what waits to be accepted when the server stops isn't this one's to serve: somebody else keeps the listeners.
     """
 
     def __init__(self, row: BoardRow) -> None:
         self._row = row
         self._leaving = False
+        self.leaves_queue = False
         self._reader, self._writer = os.pipe()
         os.set_blocking(self._reader, False)
         os.set_blocking(self._writer, False)
@@ -117,7 +119,7 @@ class WorkerSignals:
     @property
     def server(self) -> bool:
         """True: the whole server stops, so what waits in the accept queue has nobody else and is served first."""
-        return self._row.closing
+        return self._row.closing and not self.leaves_queue
 
     def fileno(self) -> int:
         """A descriptor for a poller; readable when something happened, until `clear` is called."""

@@ -41,6 +41,7 @@ class Generations:
         self._logs = {FIRST: logs}
         self._listeners = listeners
         self._current = FIRST
+        self._refusing: set[str] = set()
 
     @property
     def plan(self) -> Plan:
@@ -96,6 +97,13 @@ class Generations:
         self._forget(generation)
         self._listeners.retain([address for plan in self._plans.values() for address in plan.bind])
 
+    def stop_listening(self, pool: str) -> None:
+        """Let nobody new in at the pool's addresses, but for those that another pool still needs."""
+        self._refusing.add(pool)
+        needed = {address for other in self.plan.pools if other.name not in self._refusing for address in other.bind}
+        bound = [address for other in self.plan.pools if other.name == pool for address in other.bind]
+        self._listeners.refuse(address for address in bound if address not in needed)
+
     def capacity(self, order: Spawn) -> int:
         """How many requests such a worker can run at once."""
         return self._pool(order).capacity
@@ -128,7 +136,9 @@ class Generations:
 
     def close(self) -> None:
         """Close everything; files of UNIX sockets go."""
-        self._listeners.close()
+        if cut := self._listeners.close():
+            were = "connection was" if cut == 1 else "connections were"
+            self.log("warning", f"{cut} {were} still waiting to be accepted, and cut", {"waiting": cut}, "")
         for generation in list(self._plans):
             self._forget(generation)
 

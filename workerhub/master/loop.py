@@ -40,6 +40,7 @@ from workerhub.supervisor import (
     Spawn,
     SpawnFailed,
     Started,
+    StopListening,
     Supervisor,
     Tell,
 )
@@ -139,7 +140,7 @@ class Master:
             case ReadBoard(memory=memory):
                 readings = self._kernel.read_board(memory)
                 self._events.append(BoardRead(self._kernel.now(), readings))
-            case LoadPlan() | CommitPlan() | AbandonPlan():
+            case LoadPlan() | CommitPlan() | AbandonPlan() | StopListening():
                 self._change_plan(command)
             case Log() | Announce() | Tell() | Answer():
                 self._inform(command)
@@ -170,8 +171,10 @@ class Master:
             self._living.add(order.child)
             self._events.append(ChildSpawned(self._kernel.now(), order.child, pid))
 
-    def _change_plan(self, command: LoadPlan | CommitPlan | AbandonPlan) -> None:
+    def _change_plan(self, command: LoadPlan | CommitPlan | AbandonPlan | StopListening) -> None:
         match command:
+            case StopListening(pool):
+                self._stage.stop_listening(pool)
             case CommitPlan(generation):
                 self._stage.commit(generation)
             case AbandonPlan(generation):

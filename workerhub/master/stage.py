@@ -38,6 +38,9 @@ class Stage(Protocol):
     def abandon(self, generation: int) -> None:
         """This plan has failed; give back what only it needed."""
 
+    def stop_listening(self, pool: str) -> None:
+        """Take no new connections for that pool; those that wait to be accepted go on waiting."""
+
     def capacity(self, order: Spawn) -> int:
         """How many requests such a worker can run at once."""
 

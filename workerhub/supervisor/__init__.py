@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         RunHook,
         Send,
         Spawn,
+        StopListening,
         Tell,
     )
     from workerhub.supervisor.events import (
@@ -72,7 +73,7 @@ __getattr__ = names_from(
     {
         "commands": (
             "AbandonPlan Announce Answer Command CommitPlan Leave Level LoadPlan Log Moment Nudge ReadBoard RunHook Send Spawn "
-            "Tell"
+            "StopListening Tell"
         ),
         "events": (
             "BoardRead ChildExited ChildFailed ChildId ChildReady ChildSpawned DeadlineReached Event Exit "
@@ -123,6 +124,7 @@ __all__ = [
     "Spawn",
     "SpawnFailed",
     "Started",
+    "StopListening",
     "StopRequested",
     "Supervisor",
     "Tell",

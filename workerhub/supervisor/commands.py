@@ -88,6 +88,13 @@ class AbandonPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class StopListening:
+    """The pool's own listeners take nobody new. Connections that the system has completed stay in their queues, for the workers to serve."""
+
+    pool: str
+
+
+@dataclass(frozen=True, slots=True)
 class Log:
     """Write to the error log. A command, so that a story asserts what the operator would read.
 
@@ -178,5 +185,17 @@ class Leave:
 
 
 Command: TypeAlias = (
-    Spawn | Send | ReadBoard | LoadPlan | CommitPlan | AbandonPlan | Log | Tell | Answer | Announce | RunHook | Leave
+    Spawn
+    | Send
+    | ReadBoard
+    | LoadPlan
+    | CommitPlan
+    | AbandonPlan
+    | StopListening
+    | Log
+    | Tell
+    | Answer
+    | Announce
+    | RunHook
+    | Leave
 )

@@ -42,11 +42,13 @@ class Reading:
         requests: how many it has finished.
         runs: what it is running.
         memory: its private memory in bytes, exact above the bound that `ReadBoard` gave; None if not asked for, or if nobody can tell.
+        drained: how many of its requests it has finished since it was told that the server stops.
     """
 
     requests: int
     runs: tuple[Run, ...] = ()
     memory: int | None = None
+    drained: int = 0
 
 
 @dataclass(frozen=True, slots=True)

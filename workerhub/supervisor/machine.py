@@ -131,7 +131,7 @@ class Supervisor:
         if found := self._pools.find(event.child):
             self._farewell.reap(*found, event)
             if self._stop is not None:
-                self._stop.count_cut(len(event.last.runs))
+                self._stop.count(event.last)
 
     @_on.register
     def _(self, event: events.LimitReached) -> None:

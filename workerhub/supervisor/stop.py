@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from workerhub.supervisor.askers import Askers
-from workerhub.supervisor.commands import Leave
+from workerhub.supervisor.commands import Leave, StopListening
 from workerhub.supervisor.decisions import Decisions
+from workerhub.supervisor.events import Reading
 from workerhub.supervisor.exits import Cause
 from workerhub.supervisor.pool import Pool
 from workerhub.supervisor.states import Input
@@ -15,7 +16,8 @@ class Stop:
     """One stop, from the request to `Leave`. It can be hurried, never taken back.
 
     Until a pool's `drain_delay` is over its workers serve, and the crashed ones are restarted, as if nothing had been asked; load
-    balancers use the time to look elsewhere. Replacing and reloading end at once.
+    balancers use the time to look elsewhere. Replacing and reloading end at once. Then nobody new is let in, so that the queue of those who are
+    in has an end, and the workers serve it to the end.
     """
 
     def __init__(self, code: int, decisions: Decisions, now: float, *, delay: bool) -> None:
@@ -25,6 +27,7 @@ class Stop:
         self._delay = delay
         self._fast = False
         self._told: set[str] = set()
+        self._drained = 0
         self._cut = 0
         self.askers = Askers(decisions)
         self.left = False
@@ -38,9 +41,10 @@ class Stop:
         """Whether the pool still serves as usual."""
         return self._delay and now < self._began + pool.policy.drain_delay
 
-    def count_cut(self, runs: int) -> None:
-        """A worker went with so many requests on its board."""
-        self._cut += runs
+    def count(self, last: Reading) -> None:
+        """A worker went, and this is the last look at its board."""
+        self._drained += last.drained
+        self._cut += len(last.runs)
 
     def next_deadline(self, pools: list[Pool]) -> float | None:
         """When the next delay is over."""
@@ -52,7 +56,10 @@ class Stop:
         for pool in pools:
             if self.holds_off(pool, now):
                 continue
-            self._told.add(pool.name)
+            if pool.name not in self._told:
+                self._told.add(pool.name)
+                if not self._fast and len(pool.children):
+                    self._decisions.add(StopListening(pool.name))
             for child in pool.children:
                 pool.dismiss(child, Input.ABORT if self._fast else Input.FINISH, Cause.STOPPED, now)
         children = [child for pool in pools for child in pool.children]
@@ -63,8 +70,10 @@ class Stop:
         self.left = True
         if abandoned:
             self._decisions.log("error", f"leaving {count(abandoned, 'worker')} behind that can't be killed")
-        cut = f"{count(self._cut, 'request')} cut" if self._cut else "no request was cut"
-        outcome, facts = f"stopped after {seconds(now - self._began)}: {cut}", {"cut": self._cut, "code": self._code}
+        outcome = f"stopped after {seconds(now - self._began)}: "
+        outcome += f"{count(self._cut, 'request')} cut" if self._cut else "no request was cut"
+        outcome += f", {self._drained} finished" if self._drained else ""
+        facts = {"cut": self._cut, "finished": self._drained, "code": self._code}
         self._decisions.log("warning" if self._cut else "info", outcome, facts)
         self.askers.answer(outcome, ok=True, fields=facts)
         self._decisions.add(Leave(self._code))

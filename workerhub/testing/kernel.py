@@ -139,7 +139,7 @@ class FakeKernel:
             return
         match nudge:
             case Nudge.DRAIN | Nudge.FINISH:
-                process.leaving = True
+                process.tell_to_leave(with_server=nudge is Nudge.FINISH)
                 self._leave_if_idle(process)
             case Nudge.INTERRUPT:
                 for index, (run, request) in tuple(process.running.items()):

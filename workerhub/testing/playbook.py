@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol, Self, TypeAlias
 
-from workerhub.supervisor.commands import Announce, Command, Level, Log, RunHook
+from workerhub.supervisor.commands import Announce, Command, Level, Log, RunHook, StopListening
 from workerhub.supervisor.events import Event
 
 
@@ -47,8 +47,10 @@ Expected: TypeAlias = Command | Logged
 
 
 def small_talk(command: Command) -> bool:
-    """What most stories leave out: debug lines, hooks, and announcements."""
-    return isinstance(command, RunHook | Announce) or (isinstance(command, Log) and command.level == "debug")
+    """What most stories leave out: debug lines, hooks, announcements, and what a stop does to the listeners."""
+    return isinstance(command, RunHook | Announce | StopListening) or (
+        isinstance(command, Log) and command.level == "debug"
+    )
 
 
 class Playbook:

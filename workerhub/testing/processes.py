@@ -69,12 +69,21 @@ class Process:
     ready_at: float = inf
     leaving: bool = False
     finished: int = 0
+    done_before: int | None = None
+    """How many it had finished when it was told that the server stops."""
     dump: str = ""
     running: dict[int, tuple[Run, Request]] = field(default_factory=dict)
 
+    def tell_to_leave(self, *, with_server: bool) -> None:
+        """It takes no new requests from now on; with the server, what it finishes is counted."""
+        self.leaving = True
+        if with_server and self.done_before is None:
+            self.done_before = self.finished
+
     def reading(self) -> Reading:
         """Its row on the board."""
-        return Reading(self.finished, tuple(run for run, _ in self.running.values()))
+        drained = 0 if self.done_before is None else self.finished - self.done_before
+        return Reading(self.finished, tuple(run for run, _ in self.running.values()), drained=drained)
 
     def memory(self, now: float) -> int:
         """The private memory that it holds at that moment, bytes."""

@@ -60,6 +60,10 @@ class FakeStage:
         """Note it."""
         self._note(f"abandons generation {generation}")
 
+    def stop_listening(self, pool: str) -> None:
+        """Note it."""
+        self._note(f"stops listening for {pool}")
+
     def capacity(self, order: Spawn) -> int:
         """One request at a time."""
         self._note(f"starts {order.pool}/{order.slot} of generation {order.generation} as child {order.child}")
