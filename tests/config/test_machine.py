@@ -69,6 +69,33 @@ def test_version_1(tmp_path: Path) -> None:
     assert usable_cpus(tmp_path) == 3
 
 
+def test_version_1_within_a_container_that_does_not_see_its_own_path(tmp_path: Path) -> None:
+    """Kubernetes: /proc names the node's path, and the container's own group is mounted in its place."""
+    write(
+        tmp_path,
+        {
+            "proc/self/cgroup": "11:cpu,cpuacct:/kubepods/burstable/pod17/2b4f\n1:name=systemd:/kubepods/burstable/pod17/2b4f\n",
+            "sys/fs/cgroup/cpu,cpuacct/cpu.cfs_quota_us": "50000\n",
+            "sys/fs/cgroup/cpu,cpuacct/cpu.cfs_period_us": "100000\n",
+        },
+    )
+    assert usable_cpus(tmp_path) == 1
+
+
+def test_both_versions_side_by_side(tmp_path: Path) -> None:
+    """systemd's hybrid mode: version 2 is mounted, and has no controllers."""
+    write(
+        tmp_path,
+        {
+            "proc/self/cgroup": "3:cpu,cpuacct:/\n0::/system.slice\n",
+            "sys/fs/cgroup/cpu/cpu.cfs_quota_us": "400000",
+            "sys/fs/cgroup/cpu/cpu.cfs_period_us": "100000",
+            "sys/fs/cgroup/unified/system.slice/cgroup.procs": "",
+        },
+    )
+    assert usable_cpus(tmp_path) == 4
+
+
 def test_version_1_without_a_quota(tmp_path: Path) -> None:
     write(
         tmp_path,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, TypeAlias
@@ -96,10 +97,18 @@ def _nothing() -> None:
 
 
 def new_spool() -> BinaryIO:
-    """A temporary file without a name, for a body that is too long for memory."""
+    """A temporary file without a name, for a body that is too long for memory.
+
+    Raises:
+        OSError: there is no room, or no place.
+    """
     import tempfile  # noqa: PLC0415  # brings much along, and most workers never need it
 
-    return tempfile.TemporaryFile(prefix="workerhub-body-")
+    try:
+        return tempfile.TemporaryFile(prefix="workerhub-body-")
+    except FileNotFoundError as error:  # a file system that is read-only as a whole, as a container's may be
+        what = "no temporary directory can be written to; mount one on /tmp, or raise http.body_memory"
+        raise OSError(errno.EROFS, what) from error
 
 
 @dataclass(frozen=True, slots=True)
