@@ -123,11 +123,12 @@ def test_out_of_descriptors_it_waits_says_so_once_and_goes_on(worker: WorkerType
         assert any("accepting connections again" in line for line in server.log("info"))
 
 
-def test_at_the_limit_an_idle_connection_makes_room(worker: WorkerType) -> None:
-    def few_descriptors() -> None:
-        # 16 connections, the least there is
-        resource.setrlimit(resource.RLIMIT_NOFILE, (80, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+def few_descriptors() -> None:
+    """Room for 16 connections, the least there is."""
+    resource.setrlimit(resource.RLIMIT_NOFILE, (80, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
 
+
+def test_at_the_limit_an_idle_connection_makes_room(worker: WorkerType) -> None:
     with serving(worker, hello, before=few_descriptors) as server, contextlib.ExitStack() as stack:
         idle = [stack.enter_context(server.connect()) for _ in range(16)]
         for client in idle:
@@ -138,3 +139,15 @@ def test_at_the_limit_an_idle_connection_makes_room(worker: WorkerType) -> None:
         assert idle[0].at_end()
         # It alone: nobody makes room for a connection that isn't there.
         assert [client.ask().status for client in (*idle[1:], newest)] == [200] * 16
+
+
+def test_a_connection_that_was_not_answered_yet_makes_no_room(worker: WorkerType) -> None:
+    """Its request may be on its way, and its client doesn't expect to be hung up on."""
+    with serving(worker, hello, before=few_descriptors) as server, contextlib.ExitStack() as stack:
+        silent = [stack.enter_context(server.connect()) for _ in range(16)]
+        newest = stack.enter_context(server.connect())
+        newest.send(get("/newest"))
+        wait_for(lambda: any("connections are open" in line for line in server.log("warning")), "the worker to be full")
+        assert [client.ask().status for client in silent] == [200] * 16
+        assert newest.answer().text == "hello /newest"
+        assert silent[0].at_end()

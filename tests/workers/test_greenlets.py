@@ -242,6 +242,89 @@ def test_a_rest_that_was_not_read_costs_the_connection_only_if_it_is_long() -> N
             assert client.at_end()
 
 
+def test_an_upload_is_answered_while_it_arrives() -> None:
+    """Both directions at once, each faster than the other one takes it: every byte comes back."""
+
+    def app(environ: dict[str, Any], start_response: Any) -> Iterator[bytes]:
+        start_response("200 OK", [("Content-Length", environ["CONTENT_LENGTH"])])
+        return iter(lambda: environ["wsgi.input"].read(65536), b"")
+
+    with serving(GeventWorker, app) as server, server.connect(receive_buffer=4096) as client:
+        sender = threading.Thread(target=client.send, args=(post(LARGE),), daemon=True)
+        sender.start()
+        while client._file.readline().strip():
+            pass
+        assert client.take(len(LARGE)) == LARGE
+        sender.join()
+        assert client.at_end()  # as the answer said, which began when the end of the body was far
+
+
+@pytest.mark.parametrize("reads", [True, False])
+def test_the_request_of_a_client_that_stops_sending_ends(*, reads: bool) -> None:
+    """Whether it stops reading too, or not."""
+
+    def app(environ: dict[str, Any], start_response: Any) -> Iterator[bytes]:
+        start_response("200 OK", [])
+        yield LARGE
+        yield environ["wsgi.input"].read()
+
+    with (
+        serving(GeventWorker, app, response_memory=2 * len(LARGE), body_timeout=0.2, write_timeout=0.2) as server,
+        server.connect(receive_buffer=4096) as client,
+    ):
+        client.send(post(LARGE)[: 1 << 20])
+        if reads:
+            client.was_reset()
+        wait_for(lambda: server.requests() == (1, 1), "the end of the request")
+        assert server.log() == []
+
+
+def test_a_greenlet_serves_one_request_after_another_and_idle_connections_have_none() -> None:
+    """So what an application keeps for each thread, connections to a database say, is used again."""
+    mine = threading.local()
+
+    def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        mine.count = getattr(mine, "count", 0) + 1
+        start_response("200 OK", [])
+        return [b"%d" % mine.count]
+
+    with serving(GeventWorker, app) as server, contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(server.connect()) for _ in range(20)]
+        assert [client.ask().text for client in clients * 2] == [str(number) for number in range(1, 41)]
+
+
+def test_greenlets_that_somebody_kills_while_they_wait_are_replaced(latch: Callable[[], Latch]) -> None:
+    inside, go_on = latch(), latch()
+
+    def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        import gc
+
+        import gevent
+
+        if environ["PATH_INFO"] == "/wait":
+            inside.open()
+            go_on.wait()
+        if environ["PATH_INFO"] == "/kill":
+            others = [each for each in gc.get_objects() if isinstance(each, gevent.Greenlet)]
+            gevent.killall([each for each in others if each is not gevent.getcurrent()])
+        return hello(environ, start_response)
+
+    with serving(GeventWorker, app) as server, contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(server.connect()) for _ in range(5)]
+        for client in clients:
+            client.send(get("/wait"))
+            inside.wait()
+        go_on.open(5)
+        for client in clients:
+            client.answer()
+        assert clients[0].ask("/kill").status == 200
+        for client in clients:
+            client.send(get("/wait"))
+            inside.wait()
+        go_on.open(5)
+        assert [client.answer().status for client in clients] == [200] * 5
+
+
 def test_an_interrupt_ends_one_of_many_that_wait(latch: Callable[[], Latch]) -> None:
     inside, ended = latch(), latch()
 

@@ -213,6 +213,7 @@ class ServerConnection:
     def close(self) -> None:
         """Free what is held for requests that weren't handed out; those that were are freed by `Request.close`."""
         self._drop()
+        self._pull = None
         self.phase = _CLOSED
 
     def _read(self, data: bytes) -> None:

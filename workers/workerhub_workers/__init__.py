@@ -1,10 +1,12 @@
 """The worker classes that come with workerhub, found through the entry-point group `workerhub.workers` like anybody's.
 
-`sync` and `threaded` are the public modules. The others are theirs:
+`sync`, `threaded` and `gevent` are the public modules. The others are theirs:
 
 * `_reactor` — all I/O of one process: the loop, deadlines, leaving.
 * `_connection` — one client: what it sends, what is written to it, whose turn it is.
 * `_acceptor` — the listening sockets.
 * `_outbox` — what a client hasn't read yet.
 * `_poller` — epoll, or the next best.
+* `_crew`, `_shared`, `_waker` — requests in threads; a connection that one of them shares with the reactor.
+* `_greenlets`, `_greenlet_connection`, `_hub_poller` — requests in greenlets, and the reactor in gevent's event loop.
 """

@@ -15,6 +15,8 @@ from workerhub_workers._outbox import SEND_FLAGS, Outbox
 from workerhub_workers._poller import BROKEN, IN, OUT
 
 if TYPE_CHECKING:
+    from _socket import SocketType
+
     from workerhub.http import Outcome, ServerConnection
     from workerhub_workers._reactor import Reactor
 
@@ -69,6 +71,7 @@ class Connection:
         outbox: what the client hasn't read yet.
         stage: whose turn it is.
         deadline: the moment at which patience with the client ends, on the monotonic clock.
+        is_kept: a request was answered on it, so the client knows that it may be closed at any moment.
     """
 
     __slots__ = (
@@ -79,13 +82,14 @@ class Connection:
         "deadline",
         "fd",
         "http",
+        "is_kept",
         "last",
         "outbox",
         "sock",
         "stage",
     )
 
-    def __init__(self, reactor: Reactor, sock: socket.SocketType, http: ServerConnection) -> None:
+    def __init__(self, reactor: Reactor, sock: SocketType, http: ServerConnection) -> None:
         self._reactor = reactor
         self._send = sock.send
         self._mask = UNWATCHED
@@ -96,6 +100,7 @@ class Connection:
         self.outbox = _NOTHING
         self.stage = _READING
         self.deadline = math.inf
+        self.is_kept = False
         self.last = False
         """Close when the outbox is empty."""
 
@@ -124,14 +129,17 @@ class Connection:
         try:
             self.http.receive(data)
         except OSError as error:  # the temporary file of a long body
-            self._reactor.error_log.error(f"can't keep a request's body: {error}; answered 503")
-            self.http.refuse(503)
+            self._cannot_keep(error)
         if self.http.phase is _READY:  # as `proceed` would: the hot path has a call less
             self.stage = _RUNNING
             self.deadline = math.inf
             self._reactor.runnable.append(self)
         else:
             self.proceed()
+
+    def _cannot_keep(self, error: OSError) -> None:
+        self._reactor.error_log.error(f"can't keep a request's body: {error}; answered 503")
+        self.http.refuse(503)
 
     def _ready_otherwise(self, mask: int) -> None:
         """The socket was reported while nothing is awaited from the client."""
@@ -176,7 +184,8 @@ class Connection:
 
     def _refuse(self) -> None:
         """Say what was wrong, and close."""
-        self._queue().add(self.http.failure(self._reactor.date()))
+        if answer := self.http.failure(self._reactor.date()):
+            self._queue().add(answer)
         self._finish(last=True)
 
     def _discard(self) -> None:
@@ -272,6 +281,7 @@ class Connection:
                 self._finish(last=not outcome.keep_alive)
             elif outcome.keep_alive and phase is _IDLE:
                 self.stage = _READING
+                self.is_kept = True
                 self._reactor.expect(self, self._reactor.patience[_IDLE])
                 if self._mask != IN:
                     self._watch(IN)

@@ -19,9 +19,11 @@ from workerhub_workers._waker import Waker
 
 if TYPE_CHECKING:
     import socket
+    from _socket import SocketType
     from collections.abc import Callable
+    from typing import Any
 
-    from workerhub.http import ServerConnection
+    from workerhub.http import Request
     from workerhub.worker import RequestSlot, WorkerContext, WSGIApplication
     from workerhub_workers._connection import Connection
 
@@ -50,6 +52,8 @@ class Seat:
         self.given_up = False
         self.connection: SharedConnection | None = None
         self._slot = slot
+        self._request: Request | None = None
+        """The one that runs."""
         self._bell = threading.Lock()
         self._bell.acquire()
         # Reentrant: the interrupt comes from a signal handler, which another one may interrupt.
@@ -84,9 +88,17 @@ class Seat:
 
     def run(self, connection: SharedConnection, *, last: bool) -> None:
         """Run the request that is complete on the connection."""
-        request = connection.take_request(self)
+        request = self._request = connection.take_request(self)
         if request is not None:
-            connection.answered(self._slot.run(request, connection, last=last, settle=self._settle))
+            outcome = self._slot.run(request, connection, last=last, settle=self._settle)
+            self._request = None
+            connection.answered(outcome)
+
+    def leave(self) -> None:
+        """The worker leaves: an answer that hasn't begun is its connection's last."""
+        request = self._request
+        if request is not None:
+            request.keep_alive = False
 
     def interrupt(self) -> bool:
         """Give the request up, and raise `RequestTimeout` in the thread as soon as it runs Python code again."""
@@ -212,9 +224,17 @@ class Crew:
         """Whether all threads wait that weren't given up."""
         return len(self._waiting) == self._present()
 
-    def connect(self, reactor: Reactor, sock: socket.SocketType, http: ServerConnection) -> Connection:
+    def leave(self) -> None:
+        """The worker leaves."""
+        for seat in list(self._seats.values()):
+            seat.leave()
+
+    def hurry(self, deadline: float) -> None:
+        """Nothing: a thread pokes when it is done with the connection."""
+
+    def connect(self, reactor: Reactor, listener: socket.socket, sock: SocketType, peer: Any) -> Connection:
         """Make a connection."""
-        return SharedConnection(reactor, sock, http, self._poke)
+        return SharedConnection(reactor, sock, self._context.connection(listener, peer), self._poke)
 
     def _answer(self) -> None:
         """A thread, or the signal handler, wants the reactor's attention."""

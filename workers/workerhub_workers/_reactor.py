@@ -25,10 +25,11 @@ from workerhub_workers._poller import IN, Poller, new_poller
 
 if TYPE_CHECKING:
     import socket
+    from _socket import SocketType
     from collections.abc import Callable
+    from typing import Any
 
-    from workerhub.http import ServerConnection
-    from workerhub.worker import WorkerContext
+    from workerhub.worker import Log, WorkerContext
     from workerhub_workers._connection import Connection
 
 MAX_CONNECTIONS = 1000
@@ -68,7 +69,13 @@ class Owner(Protocol):
     def is_idle(self) -> bool:
         """Whether nothing runs, also nothing whose client has left."""
 
-    def connect(self, reactor: Reactor, sock: socket.SocketType, http: ServerConnection) -> Connection:
+    def leave(self) -> None:
+        """The worker was told to leave: answers that haven't begun are their connections' last."""
+
+    def hurry(self, deadline: float) -> None:
+        """A connection's patience ends at this moment, earlier than any was known to: there has to be a turn then."""
+
+    def connect(self, reactor: Reactor, listener: socket.socket, sock: SocketType, peer: Any) -> Connection:
         """Make the connection object of its kind."""
 
 
@@ -96,7 +103,13 @@ class Reactor:
         leaving: whether the worker was told to leave, so that every answer is its connection's last.
     """
 
-    def __init__(self, context: WorkerContext, owner: Owner, poller: Poller | None = None) -> None:
+    def __init__(
+        self,
+        context: WorkerContext,
+        owner: Owner,
+        poller: Poller | None = None,
+        max_connections: int = MAX_CONNECTIONS,
+    ) -> None:
         settings = context.settings
         self.error_log = context.log
         self.poller = poller or new_poller()
@@ -118,7 +131,7 @@ class Reactor:
         self._date = HttpDate()
         self._mode = Mode.SERVING
         self._crowded = 0
-        self._limit = _connection_limit()
+        self._limit = _connection_limit(max_connections, context.log)
         self._acceptor = Acceptor(context.listeners, self.poller, context.log)
         self._unemptied = list(context.listeners)
         self.poller.register(context.stopping.fileno(), IN)
@@ -128,7 +141,11 @@ class Reactor:
 
     def turn(self) -> bool:
         """Go round once; False when the worker was told to leave and nothing is left to do."""
-        self.handle(self.poller.poll(self.prepare()))
+        return self.go_on(self.poller.poll(self.prepare()))
+
+    def go_on(self, events: list[tuple[int, int]]) -> bool:
+        """The part of a turn that comes after the waiting."""
+        self.handle(events)
         if self.runnable:
             self._owner.dispatch()
         if self._mode is Mode.SERVING:
@@ -155,6 +172,7 @@ class Reactor:
             acceptor.unwatch()
             until = min(until, acceptor.resume_at or until)
         if has_room and self._mode is Mode.EMPTYING and not acceptor.paused():
+            self.wakes_at = -math.inf
             return 0.0
         if self.runnable:
             until = min(until, monotonic() + self._owner.look_again_in())
@@ -186,8 +204,9 @@ class Reactor:
     def expect(self, connection: Connection, seconds: float) -> None:
         """Give a client so much time, from now."""
         connection.deadline = deadline = monotonic() + seconds
-        if deadline < self.next_check:  # noqa: PLR1730  # `min` takes three times as long, once per request
+        if deadline < self.next_check:
             self.next_check = deadline
+            self._owner.hurry(deadline)
 
     def wait_for_room(self, connection: Connection) -> None:
         """Hold up whoever writes on the connection until its client has read enough, or is gone."""
@@ -242,7 +261,7 @@ class Reactor:
         if victim is not None:
             victim.drop()
         sock, peer = accepted
-        connection = self._owner.connect(self, sock, self._context.connection(listener, peer))
+        connection = self._owner.connect(self, listener, sock, peer)
         self.connections[connection.fd] = connection
         try:
             connection.ready(IN)  # with its first request, more often than not
@@ -254,7 +273,8 @@ class Reactor:
 
     def _oldest_idle(self) -> Connection | None:
         """The connection that has to make room for a new one."""
-        return next((connection for connection in list(self.connections.values()) if connection.idle), None)
+        # Only one whose client knows that it may be closed at any moment: it has had an answer.
+        return next((each for each in list(self.connections.values()) if each.idle and each.is_kept), None)
 
     def _sweep(self) -> None:
         """Look at all deadlines.
@@ -293,6 +313,7 @@ class Reactor:
             self.leaving = True
             self.error_log.debug(f"leaving: {len(self.connections)} connections, {self._mode.value}")
             self.patience[Phase.IDLE] = min(self.patience[Phase.IDLE], DRAIN_LINGER)
+            self._owner.leave()
             for connection in list(self.connections.values()):
                 if connection.idle:
                     self.expect(connection, DRAIN_LINGER)
@@ -308,9 +329,12 @@ class Reactor:
             self._mode = Mode.DRAINING
 
 
-def _connection_limit() -> int:
-    """As many as the process has descriptors for, two thirds of them at most, as some connections need a file or two."""
+def _connection_limit(wanted: int, error_log: Log) -> int:
+    """As many as are wanted, but two thirds of the process's descriptors at most: the application needs some too."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY:
-        return MAX_CONNECTIONS
-    return max(16, min(MAX_CONNECTIONS, (soft - SPARE_DESCRIPTORS) * 2 // 3))
+        return wanted
+    limit = max(16, (soft - SPARE_DESCRIPTORS) * 2 // 3)
+    if limit < wanted:
+        error_log.info(f"holding {limit} connections at most, not {wanted}: this process may open {soft} files")
+    return min(limit, wanted)

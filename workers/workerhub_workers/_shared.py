@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from workerhub_workers._connection import Connection, Stage
 
 if TYPE_CHECKING:
-    import socket
+    from _socket import SocketType
     from collections.abc import Callable
 
     from workerhub.http import Outcome, Request, ServerConnection
@@ -36,7 +36,7 @@ class SharedConnection(Connection):
     __slots__ = ("_poke", "_room", "_runner", "begun", "lock", "method")
 
     def __init__(
-        self, reactor: Reactor, sock: socket.SocketType, http: ServerConnection, poke: Callable[[float], None]
+        self, reactor: Reactor, sock: SocketType, http: ServerConnection, poke: Callable[[float], None]
     ) -> None:
         super().__init__(reactor, sock, http)
         self._poke = poke

@@ -1,4 +1,4 @@
-"""`gevent`: a greenlet for each connection, for applications that hold many conversations at once.
+"""`gevent`: a greenlet for each request that runs, for applications that hold many conversations at once.
 
 Neither this module nor anything in the master imports gevent: `prepare` does, in the worker, and patches the standard library
 before the application is imported.
@@ -15,16 +15,16 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from workerhub.worker import WorkerOptions, WSGIApplication
-    from workerhub_workers._greenlet_server import GreenletServer
+    from workerhub_workers._greenlets import Greenlets
     from workerhub_workers.gevent_options import GeventOptions
 
 
 class GeventWorker(Worker["GeventOptions"]):
-    """Runs each connection in a greenlet, as cooperative code in one thread.
+    """Runs each request in a greenlet, as cooperative code in one thread.
 
     The right class for applications that wait much and long: for slow services, for streams, for clients that listen. What
-    they wait with has to be cooperative, which monkey-patching makes of the standard library and of what is built on it. A slow
-    client costs a greenlet; request bodies are read while they arrive.
+    they wait with has to be cooperative, which monkey-patching makes of the standard library and of what is built on it. Slow
+    clients wait in a reactor, but the body of a request is read while it arrives.
     """
 
     Options: ClassVar[type[WorkerOptions]] = lazy_options("workerhub_workers.gevent_options:GeventOptions")
@@ -44,7 +44,7 @@ class GeventWorker(Worker["GeventOptions"]):
 
     def __init__(self, context: WorkerContext, options: GeventOptions) -> None:
         super().__init__(context, options)
-        self._server: GreenletServer | None = None
+        self._greenlets: Greenlets | None = None
 
     def prepare(self) -> None:
         """Make the standard library cooperative."""
@@ -54,20 +54,20 @@ class GeventWorker(Worker["GeventOptions"]):
 
     def serve(self, app: WSGIApplication) -> None:
         """Serve in the event loop until everything is drained."""
-        from workerhub_workers._greenlet_server import GreenletServer  # noqa: PLC0415  # it imports gevent
+        from workerhub_workers._greenlets import Greenlets  # noqa: PLC0415  # it imports gevent
 
-        self._server = GreenletServer(self.context, app, stream_chunked=self.options.stream_chunked)
-        self._server.serve()
+        self._greenlets = Greenlets(self.context, app, stream_chunked=self.options.stream_chunked)
+        self._greenlets.serve()
 
     def interrupt(self, index: int) -> bool:
         """Raise `RequestTimeout` in the request's greenlet: here, if it is the one that runs, else at its place of waiting."""
-        return self._server is not None and self._server.interrupt(index)
+        return self._greenlets is not None and self._greenlets.interrupt(index)
 
     def stack(self, index: int) -> FrameType | None:
         """Where the greenlet waits that runs the request; None for the one that is running this very thread."""
-        return self._server.stack(index) if self._server is not None else None
+        return self._greenlets.stack(index) if self._greenlets is not None else None
 
     def close(self) -> None:
         """Cut what is left."""
-        if self._server is not None:
-            self._server.close()
+        if self._greenlets is not None:
+            self._greenlets.close()

@@ -14,7 +14,7 @@ class GeventOptions(WorkerOptions):
         default=1000,  # as nginx's worker_connections of old, Gunicorn's, and our own reactor's
         ge=1,
         le=100_000,
-        description="Connections, each with its greenlet, that one process holds at the same time.",
+        description="Connections that one process holds at the same time; each request that runs has a greenlet.",
     )
     stream_chunked: bool = Field(
         default=False,

@@ -11,8 +11,9 @@ from workerhub_workers._reactor import Reactor
 
 if TYPE_CHECKING:
     import socket
+    from _socket import SocketType
+    from typing import Any
 
-    from workerhub.http import ServerConnection
     from workerhub.worker import RequestSlot, WorkerOptions, WSGIApplication
 
 
@@ -65,6 +66,7 @@ class _Loop:
     """
 
     def __init__(self, context: WorkerContext, slot: RequestSlot) -> None:
+        self._context = context
         self._slot = slot
         self._running = False
         self._shielded = False
@@ -106,9 +108,15 @@ class _Loop:
         """Whether nothing runs: nothing ever does between two turns."""
         return True
 
-    def connect(self, reactor: Reactor, sock: socket.SocketType, http: ServerConnection) -> Connection:
+    def leave(self) -> None:
+        """Nothing: a request that runs while this is heard waits for its client, so its answer has begun."""
+
+    def hurry(self, deadline: float) -> None:
+        """Nothing: whoever changes a deadline goes on to prepare the next turn."""
+
+    def connect(self, reactor: Reactor, listener: socket.socket, sock: SocketType, peer: Any) -> Connection:
         """Make a connection."""
-        return Connection(reactor, sock, http)
+        return Connection(reactor, sock, self._context.connection(listener, peer))
 
     def wait_for_room(self, connection: Connection) -> None:
         """Keep every connection's I/O going, without running or accepting anything, until the client has read enough."""
