@@ -72,6 +72,18 @@ def test_a_unix_peer_is_trusted_only_if_the_setting_says_so() -> None:
     assert client_of("X-Forwarded-For: 198.51.100.4", settings, peer="") == ""
 
 
+def test_a_peer_on_a_link_has_a_zone() -> None:
+    settings = replace(WIDE, trusted_proxies=("fe80::/10",))
+    assert client_of("X-Forwarded-For: 198.51.100.4", settings, peer="fe80::1%eth0") == "198.51.100.4"
+
+
+def test_more_clients_than_are_remembered_are_told_apart() -> None:
+    names = [f"198.51.{number // 256}.{number % 256}" for number in range(5000)]
+    head = b"GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: %b\r\n\r\n"
+    story = tell([head % name.encode() for name in names], WIDE, REMOTE_ADDR=PROXY)
+    assert [seen.environ["REMOTE_ADDR"] for seen in story.requests] == names
+
+
 def test_a_broken_setting_is_an_error() -> None:
     with pytest.raises(ValueError, match="does not appear to be"):
         tell([], replace(WIDE, trusted_proxies=("10.0.0.0/99",)))

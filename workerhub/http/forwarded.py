@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import re
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from workerhub.http.errors import Fault, Refused
 from workerhub.http.target import decode_path, valid_host
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _REMEMBERED_MAX: Final = 4096
+"""Nodes remembered, all forgotten when there are more. Looking one up takes 0.1 us, judging it 10 us."""
 
 _ADDRESS: Final = re.compile(
     r"\[([0-9A-Fa-f:.]+)\](?::([0-9]{1,5}))?|([0-9.]+)(?::([0-9]{1,5}))?|([0-9A-Fa-f:.]+)", re.ASCII
@@ -48,38 +49,56 @@ def _parse_address(text: str) -> IPv4Address | IPv6Address | None:
     return (address.ipv4_mapped or address) if isinstance(address, IPv6Address) else address
 
 
+class Node(NamedTuple):
+    """One hop as a proxy names it: "192.0.2.1", "192.0.2.1:80", "2001:db8::1" or "[2001:db8::1]:80".
+
+    Attributes:
+        address: "" where it is hidden or no address.
+        port: "" where it isn't said.
+        is_trusted: whether it is a proxy that may speak for others.
+    """
+
+    address: str
+    port: str
+    is_trusted: bool
+
+
 class TrustedProxies:
-    """The setting `http.trusted_proxies`, compiled; remembers addresses that it was asked about.
+    """The setting `http.trusted_proxies`, compiled; remembers what it was asked about.
 
     Raises:
         ValueError: one of the entries is neither address, network nor "unix".
     """
 
-    __slots__ = ("_known", "_networks")
+    __slots__ = ("_known", "_networks", "_unix")
 
     def __init__(self, entries: tuple[str, ...]) -> None:
-        self._known: dict[str, bool] = {"": "unix" in entries}
+        self._known: dict[str, Node] = {}
+        self._unix = "unix" in entries
         self._networks: tuple[IPv4Network | IPv6Network, ...] = tuple(
             ip_network(entry, strict=False) for entry in entries if entry != "unix"
         )
 
     def __contains__(self, address: str) -> bool:
-        known = self._known.get(address)
+        return self.node(address).is_trusted if address else self._unix
+
+    def node(self, text: str) -> Node:
+        """What a proxy means by this."""
+        known = self._known.get(text)
         if known is None:
-            parsed = _parse_address(address)
-            known = parsed is not None and any(parsed in network for network in self._networks)
-            if len(self._known) < _REMEMBERED_MAX:
-                self._known[address] = known
+            if len(self._known) >= _REMEMBERED_MAX:
+                self._known.clear()
+            known = self._known[text] = self._judge(text)
         return known
 
-
-def _split_node(node: str) -> tuple[str, str]:
-    """Address and port of "192.0.2.1", "192.0.2.1:80", "2001:db8::1" or "[2001:db8::1]:80"; address "" where it is hidden or no address."""
-    match = _ADDRESS.fullmatch(node)
-    if match is None:
-        return "", ""
-    address = match[1] or match[3] or match[5]
-    return ("", "") if _parse_address(address) is None else (address, match[2] or match[4] or "")
+    def _judge(self, text: str) -> Node:
+        match = _ADDRESS.fullmatch(text)
+        address = (match[1] or match[3] or match[5]) if match is not None else text
+        parsed = _parse_address(address)
+        trusted = parsed is not None and any(parsed in network for network in self._networks)
+        if match is None or parsed is None:  # hidden; or a peer's own address, with a zone, which may be trusted
+            return Node("", "", trusted)
+        return Node(address, match[2] or match[4] or "", trusted)
 
 
 def _find_client(nodes: list[str], trusted: TrustedProxies) -> tuple[int, str, str]:
@@ -88,12 +107,12 @@ def _find_client(nodes: list[str], trusted: TrustedProxies) -> tuple[int, str, s
     A hidden or broken entry ends the walk: then the client is the last hop that is known, with an empty address if that is the peer itself.
     """
     depth, address, port = 1, "", ""
-    for depth, node in enumerate(reversed(nodes), 1):  # noqa: B007  # where the walk ended is the answer
-        found, found_port = _split_node(node)
-        if not found:
+    for depth, text in enumerate(reversed(nodes), 1):  # noqa: B007  # where the walk ended is the answer
+        node = trusted.node(text)
+        if not node.address:
             break
-        address, port = found, found_port
-        if address not in trusted:
+        address, port = node.address, node.port
+        if not node.is_trusted:
             break
     return depth, address, port
 
@@ -118,12 +137,19 @@ def _values(environ: dict[str, Any], key: str) -> list[str]:
     return [part.strip(" \t") for part in value.split(",")] if value else []
 
 
+_X_FORWARDED: Final = frozenset(
+    {"HTTP_X_FORWARDED_FOR", "HTTP_X_FORWARDED_PROTO", "HTTP_X_FORWARDED_HOST", "HTTP_X_FORWARDED_PREFIX"}
+)
+
+
 def apply_x_forwarded(environ: dict[str, Any], trusted: TrustedProxies) -> None:
     """X-Forwarded-For, -Proto, -Host and -Prefix, as nginx, HAProxy and Traefik write them.
 
     Raises:
         Refused: the host is invalid.
     """
+    if environ.keys().isdisjoint(_X_FORWARDED):
+        return
     nodes = _values(environ, "HTTP_X_FORWARDED_FOR")
     depth, address, port = _find_client(nodes, trusted)
     if nodes:
