@@ -237,6 +237,8 @@ def _policy(config: ServerConfig, size: int) -> PoolPolicy:
         restart_backoff=restart.backoff,
         restart_backoff_max=restart.backoff_max,
         surge=surge.of(size) if isinstance(surge, Share) else surge,
+        observe=config.reload.observe,
+        reload_deadline=config.reload.deadline,
     )
 
 

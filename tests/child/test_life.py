@@ -133,7 +133,7 @@ SERVE = ServeSettings(
     multiprocess=False,
 )
 
-POLICY = PoolPolicy("main", 1, 60.0, 60.0, 5.0, 30.0, 0.0, None, 0, None, None, 5, 60.0, 1.0, 30.0, 1)
+POLICY = PoolPolicy("main", 1, 60.0, 60.0, 5.0, 30.0, 0.0, None, 0, None, None, 5, 60.0, 1.0, 30.0, 1, 0.0, 300.0)
 
 
 @dataclass

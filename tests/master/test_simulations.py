@@ -14,7 +14,7 @@ import pytest
 from support.supervision import policy
 
 from workerhub.master import Master
-from workerhub.supervisor import Exit, PoolPolicy
+from workerhub.supervisor import Exit, PoolPolicy, ReloadRequested, Ticket
 from workerhub.testing import FakeKernel, FakeStage, Request, Script
 
 TRANSCRIPTS = Path(__file__).parent / "transcripts"
@@ -105,6 +105,30 @@ def a_reload_to_broken_code_and_back() -> tuple[FakeKernel, int]:
     return kernel, serve(kernel, reloads=((policy(),), "server.toml:7: timeouts.requst: unknown setting", (policy(),)))
 
 
+def a_reload_that_is_rolled_back_half_way() -> tuple[FakeKernel, int]:
+    """The third of four new workers doesn't boot; somebody waits for the answer, and tries again."""
+    kernel = FakeKernel({7: Script(fails_with="ConnectionError: no database"), 5: Script(requests=(Request(1, 3),))})
+    kernel.ask(ReloadRequested(10, "control", Ticket(1)))
+    kernel.ask(ReloadRequested(30, "control", Ticket(2)))
+    kernel.send_signal(60, "SIGTERM")
+    return kernel, serve(kernel, policy(size=4))
+
+
+def a_reload_whose_code_dies_under_observation() -> tuple[FakeKernel, int]:
+    kernel = FakeKernel({3: Script(dies_after=20)})
+    for number, at in enumerate((10, 40), start=1):
+        kernel.ask(ReloadRequested(at, "control", Ticket(number)))
+    kernel.send_signal(100, "SIGTERM")
+    return kernel, serve(kernel, policy(observe=30))
+
+
+def a_reload_whose_import_hangs() -> tuple[FakeKernel, int]:
+    kernel = FakeKernel({3: Script(boots_after=inf)})
+    kernel.ask(ReloadRequested(10, "control", Ticket(1)))
+    kernel.send_signal(100, "SIGTERM")
+    return kernel, serve(kernel)
+
+
 def many_hups_at_once() -> tuple[FakeKernel, int]:
     kernel = FakeKernel()
     for number in range(5):
@@ -163,6 +187,9 @@ SCENARIOS: dict[Callable[[], tuple[FakeKernel, int]], int] = {
     a_memory_limit_that_no_worker_can_keep: 0,
     a_reload_with_a_request_in_flight: 0,
     a_reload_to_broken_code_and_back: 0,
+    a_reload_that_is_rolled_back_half_way: 0,
+    a_reload_whose_code_dies_under_observation: 0,
+    a_reload_whose_import_hangs: 0,
     many_hups_at_once: 0,
     scaling_and_reopening: 0,
     a_stop_that_cuts: 0,

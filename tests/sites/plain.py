@@ -2,6 +2,7 @@
 
 Files steer it, so that a test can wait for a condition instead of sleeping: `PLAIN_IMPORTS` collects the pid of every
 process that imports it; while `PLAIN_BROKEN` exists the import fails; while `PLAIN_SLOW` exists the import doesn't end.
+`PLAIN_FAILS_AT` is the number of one import, counted from 1, that fails.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ def _import_as_told() -> None:
     if log := os.environ.get("PLAIN_IMPORTS"):
         with Path(log).open("a") as file:
             file.write(f"{os.getpid()}\n")
+        if os.environ.get("PLAIN_FAILS_AT") == str(len(Path(log).read_text().split())):
+            raise RuntimeError("this one fails")
     while (hold := os.environ.get("PLAIN_SLOW")) and Path(hold).exists():
         time.sleep(0.01)
     if (broken := os.environ.get("PLAIN_BROKEN")) and Path(broken).exists():

@@ -64,13 +64,29 @@ def test_a_reload_from_its_request_to_its_end() -> None:
     assert listener.hears(hup(10)) == [(Moment.RELOADING, "generation 1: 2 of 2 workers serving; trying generation 2")]
     assert listener.hears(PlanLoaded(11, (policy(),))) == []
     assert listener.hears(ready(3, at=12)) == [
-        (Moment.PROGRESS, "generation 2: 1 of 2 workers serving, and 1 of older generations")
+        (Moment.PROGRESS, "generation 1: 2 of 2 workers serving; generation 2: 1 of 2 replaced")
     ]
     assert listener.hears(exited(1, at=13)) == []
     assert listener.hears(ready(4, at=14)) == [(Moment.RELOADED, "generation 2: 2 of 2 workers serving")]
 
 
-def test_a_reload_that_is_refused_or_given_up_is_over_too() -> None:
+def test_a_reload_that_is_rolled_back_half_way_is_over_when_all_are_old_again() -> None:
+    listener = Listener().serving()
+    listener.hears(hup(10), PlanLoaded(11, (policy(),)), ready(3, at=12), exited(1, at=13))
+    assert listener.hears(exited(4, SEGFAULT, at=14)) == [
+        (Moment.PROGRESS, "generation 1: 2 of 2 workers serving; generation 2 is rolled back: 1 of 2 old again")
+    ]
+    assert listener.hears(ready(5, at=15)) == [(Moment.RELOADED, "generation 1: 2 of 2 workers serving")]
+
+
+def test_a_way_back_that_is_blocked_shows_in_the_status() -> None:
+    listener = Listener().serving()
+    listener.hears(hup(10), PlanLoaded(11, (policy(),)), ready(3, at=12), exited(1, at=13), exited(4, SEGFAULT, at=14))
+    status = "generation 1: 2 of 2 workers serving, 1 of them of a generation that was rolled back"
+    assert listener.hears(exited(5, SEGFAULT, at=15)) == [(Moment.RELOADED, status)]
+
+
+def test_a_reload_that_is_refused_or_fails_before_anything_is_replaced_is_over_too() -> None:
     listener = Listener().serving()
     before = (Moment.RELOADED, "generation 1: 2 of 2 workers serving")
     assert listener.hears(hup(10), PlanRejected(11, "server.toml:7: ..."))[-1] == before

@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from workerhub.supervisor.diagram import page
+from workerhub.supervisor.phases import Phase, Turn
 from workerhub.supervisor.states import Input, State
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "state-machine.md"
@@ -13,7 +14,7 @@ def test_the_page_in_the_manual_is_current() -> None:
     assert PAGE.read_text(encoding="utf-8") == page() + "\n"
 
 
-def test_every_state_and_every_input_is_on_the_page() -> None:
+def test_every_state_and_everything_that_can_happen_is_on_the_page() -> None:
     text = page()
-    assert all(state.value in text for state in State)
-    assert all(f"**{input_.value}**" in text for input_ in Input)
+    assert all(f" {row.value} |" in text for row in (*State, *Phase))
+    assert all(f"| **{what.value}** |" in text for what in (*Input, *Turn))

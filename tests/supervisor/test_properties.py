@@ -77,6 +77,8 @@ POLICIES = st.builds(
     restart_period=DURATIONS,
     restart_backoff=DURATIONS,
     restart_backoff_max=DURATIONS,
+    observe=st.sampled_from([0.0, 1.0, 30.0]),
+    reload_deadline=st.sampled_from([5.0, 90.0, 300.0]),
 )
 PLANS = st.lists(POLICIES, min_size=1, max_size=2, unique_by=lambda one: one.name)
 
@@ -112,7 +114,8 @@ class World(RuleBasedStateMachine):
         self.now = 0.0
         self.processes: dict[ChildId, Process] = {}
         self.ever: set[ChildId] = set()
-        self.generations: set[int] = set()
+        self.plans: dict[int, set[str]] = {}
+        self.undecided: int | None = None
         self.left: int | None = None
         self.stopping_since: float | None = None
         self.loading: int | None = None
@@ -126,6 +129,7 @@ class World(RuleBasedStateMachine):
     @initialize(plans=PLANS)
     def start(self, plans: list[PoolPolicy]) -> None:
         self.supervisor = Supervisor(plans, lambda most: most)
+        self.plans[1] = {one.name for one in plans}
         self.tell(Started(self.now))
 
     # --- events and what follows ---
@@ -134,29 +138,27 @@ class World(RuleBasedStateMachine):
         queue = [event]
         while queue and self.left is None:
             current = queue.pop(0)
-            shrinking = isinstance(current, ScaleRequested | PlanLoaded | ChildReady)
             commands = self.supervisor.handle(current)
             if isinstance(current, DeadlineReached) and not any(isinstance(it, ReadBoard) for it in commands):
                 deadline = self.supervisor.next_deadline()
                 assert deadline is None or deadline > current.at, "a deadline that was reached must not stay"
             for command in commands:
                 assert self.left is None, f"{command} after leaving"
-                queue += self.obey(command, shrinking=shrinking)
+                queue += self.obey(command)
         self.check()
 
-    def obey(self, command: object, *, shrinking: bool) -> Iterable[Event]:
+    def obey(self, command: object) -> Iterable[Event]:
         match command:
             case Spawn():
                 return self.spawn(command)
             case Send(child=child, nudge=nudge):
-                self.nudge(child, nudge, shrinking=shrinking)
+                self.nudge(child, nudge)
             case ReadBoard(memory=memory):
                 return [self.read(memory)]
-            case LoadPlan(generation=generation):
-                assert self.loading is None, "one reload at a time"
-                assert generation not in self.generations
-                self.generations.add(generation)
-                self.loading = generation
+            case LoadPlan() | CommitPlan() | AbandonPlan():
+                self.decide(command)
+            case Tell() | Answer() | Announce():
+                self.hear(command)
             case Leave(code=code):
                 assert not [process for process in self.processes.values() if not process.killed]
                 assert not self.unanswered, "nobody waits for a server that is gone"
@@ -164,13 +166,25 @@ class World(RuleBasedStateMachine):
                 self.left = code
             case StopListening(pool=name):
                 self.deaf.add(name)
-            case Tell() | Answer() | Announce():
-                self.hear(command)
-            case CommitPlan() | AbandonPlan() | Log() | RunHook():
+            case Log() | RunHook():
                 pass
             case _:
                 raise AssertionError(command)
         return []
+
+    def decide(self, command: LoadPlan | CommitPlan | AbandonPlan) -> None:
+        match command:
+            case LoadPlan(generation):
+                assert self.undecided is None, "one reload at a time, and every one has its end"
+                assert generation > max(self.plans)
+                self.loading = self.undecided = generation
+            case CommitPlan(generation):
+                assert generation == self.undecided == self.supervisor.generation
+                self.plans, self.undecided = {generation: self.plans[generation]}, None
+            case AbandonPlan(generation):
+                assert generation == self.undecided != self.supervisor.generation
+                self.undecided = None
+                del self.plans[generation]
 
     def hear(self, command: Tell | Answer | Announce) -> None:
         match command:
@@ -200,32 +214,39 @@ class World(RuleBasedStateMachine):
 
     def spawn(self, order: Spawn) -> Iterable[Event]:
         assert order.child not in self.ever, "a name is never used again"
+        assert order.pool in self.plans[order.generation], "a plan that was given back is not needed any more"
         self.ever.add(order.child)
         self.processes[order.child] = Process(order)
         assert order.pool not in self.deaf, "who can't be asked anything isn't started"
         pool = self.pool(order.pool)
         living = [process for process in self.processes.values() if process.order.pool == order.pool]
-        assert len(living) <= pool.size + pool.policy.surge, "draining and killed ones take room, too"
+        assert len(living) <= pool.slots + pool.policy.surge, "draining and killed ones take room, too"
         if self.refuse_forks:
             self.refuse_forks = False
             del self.processes[order.child]
             return [SpawnFailed(self.now, order.child, "no memory")]
         return [ChildSpawned(self.now, order.child, 100 + int(order.child))]
 
-    def nudge(self, child: ChildId, nudge: Nudge, *, shrinking: bool) -> None:
+    def nudge(self, child: ChildId, nudge: Nudge) -> None:
         assert child in self.processes, "who is reaped is not told anything"
         process = self.processes[child]
+        if nudge is Nudge.DRAIN and process.ready and not process.told_to_leave and not self.stopping:
+            assert self.dispensable(child), "nobody is retired before somebody else serves in the slot"
         process.told_to_leave |= nudge in (Nudge.DRAIN, Nudge.FINISH, Nudge.ABORT, Nudge.KILL)
         process.killed |= nudge is Nudge.KILL
-        if nudge is Nudge.DRAIN and process.ready and not self.stopping and not shrinking:
-            others = [
-                other
-                for other in self.processes.values()
-                if (other.order.pool, other.order.slot) == (process.order.pool, process.order.slot)
-                and other.ready and not other.told_to_leave
-            ]  # fmt: skip
-            candidate = process.order.generation > self.supervisor.generation
-            assert others or candidate, "nobody is retired before somebody else serves in the slot"
+
+    def dispensable(self, child: ChildId) -> bool:
+        """Whether the master may tell it to leave without a loss for anybody."""
+        order = self.processes[child].order
+        pool = self.pool(order.pool)
+        others = [
+            other
+            for name, other in self.processes.items()
+            if (other.order.pool, other.order.slot) == (order.pool, order.slot) and name != child
+            and other.ready and not other.told_to_leave
+        ]  # fmt: skip
+        on_trial = next(known.on_trial for known in self.supervisor.children() if known.id == child)
+        return bool(others) or on_trial or order.slot >= pool.slots or pool.standing is Standing.CLOSING
 
     def check(self) -> None:
         known = {child.id: child for child in self.supervisor.children()}
@@ -369,15 +390,21 @@ class World(RuleBasedStateMachine):
     @precondition(lambda self: self.running() and self.loading is not None)
     @rule(plans=PLANS, refused=st.booleans())
     def loads(self, plans: list[PoolPolicy], *, refused: bool) -> None:
-        self.loading = None
-        self.tell(PlanRejected(self.now, "no") if refused else PlanLoaded(self.now, tuple(plans)))
+        if refused:
+            self.loading = self.undecided = None
+            self.tell(PlanRejected(self.now, "no"))
+        else:
+            self.load(tuple(plans))
+
+    def load(self, policies: tuple[PoolPolicy, ...]) -> None:
+        assert self.loading is not None
+        self.plans[self.loading], self.loading = {one.name for one in policies}, None
+        self.tell(PlanLoaded(self.now, policies))
 
     @precondition(lambda self: self.running() and self.loading is not None)
     @rule()
     def loads_the_same(self) -> None:
-        self.loading = None
-        policies = tuple(replace(pool.policy) for pool in self.pools() if pool.standing is Standing.IN_FORCE)
-        self.tell(PlanLoaded(self.now, policies))
+        self.load(tuple(replace(pool.policy) for pool in self.pools() if pool.standing is Standing.IN_FORCE))
 
     @precondition(running)
     @rule(change=st.sampled_from([-2, -1, 1, 2]), size=st.sampled_from([None, 0, 1, 3]))
@@ -390,6 +417,41 @@ class World(RuleBasedStateMachine):
         if really:
             self.stopping_since = self.now if self.stopping_since is None else self.stopping_since
             self.tell(StopRequested(self.now, fast, "SIGTERM", self.ticket()))
+
+    # --- the calm ---
+
+    @precondition(lambda self: self.running() and not self.stopping)
+    @rule()
+    def from_now_on_all_goes_well(self) -> None:
+        """Then the server comes to rest: whole, of one generation, and with nobody who waits for an answer."""
+        for process in self.processes.values():
+            process.runs, process.memory = (), 50
+        for _ in range(2000):
+            if self.left is not None or self.at_rest():
+                return
+            if self.loading is not None:
+                self.loads_the_same()
+            elif busy := [
+                child for child, process in self.processes.items() if process.told_to_leave or process.failed
+            ]:
+                self.end(busy[0], Exit(signal=9) if self.processes[busy[0]].killed else Exit(code=0))
+            elif any(not process.ready for process in self.processes.values()):
+                self.all_become_ready()
+            else:
+                self.deadline_comes()
+        raise AssertionError(
+            f"the server does not come to rest: {self.supervisor.reloading} {self.supervisor.children()}"
+        )
+
+    def at_rest(self) -> bool:
+        wanted = {(pool.name, slot, self.supervisor.generation) for pool in self.pools() for slot in range(pool.size)}
+        children = self.supervisor.children()
+        if self.undecided is not None or self.supervisor.reloading is not None or len(children) != len(wanted):
+            return False
+        if {(child.pool, child.slot, child.generation) for child in children if child.serves} != wanted:
+            return False
+        assert not self.unanswered, "who waited for this hears of it"
+        return True
 
     # --- the end ---
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from support.reloads import asked
 from support.supervision import SEGFAULT, ask, exited, policy, read, ready, run, spawn, spawned, story, tell, weigh
 
 from workerhub.supervisor import (
@@ -9,13 +10,11 @@ from workerhub.supervisor import (
     DeadlineReached,
     LimitReached,
     Nudge,
-    PlanLoaded,
     ReadBoard,
-    ReloadRequested,
     StopRequested,
     Supervisor,
 )
-from workerhub.supervisor.commands import AbandonPlan, CommitPlan, LoadPlan
+from workerhub.supervisor.commands import AbandonPlan
 from workerhub.supervisor.events import Started
 from workerhub.testing import Logged, Playbook
 
@@ -81,15 +80,14 @@ def test_a_worker_that_crashes_while_it_waits_for_its_replacement_needs_no_other
         book >> ready(3, at=51) << Logged("info", "main: 2 of 2 workers ready")
 
 
-def test_a_limit_that_is_reached_while_a_reload_replaces_the_worker_is_not_forgotten_when_the_reload_stops() -> None:
+def test_a_limit_that_is_reached_while_a_reload_replaces_the_worker_is_not_forgotten_when_it_is_rolled_back() -> None:
     with story(policy(size=1, max_requests=100, restart_intensity=0)) as book:
         book >> Started(0) << spawn(1, after=100) >> ready(1, at=0) << Logged("info", "1 of 1 workers ready")
-        book >> ReloadRequested(10, "SIGHUP") << Logged("info", "reload asked for") << LoadPlan(2)
-        new = policy(size=2, max_requests=100, restart_intensity=0)
-        book >> PlanLoaded(10, (new,)) << spawn(2, generation=2, after=100)
+        asked(book, 10, policy(size=2, max_requests=100, restart_intensity=0))
+        book << spawn(2, generation=2, after=100)
         book >> limit(1, at=10.2)
-        book >> exited(2, SEGFAULT, at=10.5) << Logged("error", "crashed") << Logged("error", "given up")
-        book << AbandonPlan(2) << spawn(3, after=100)
+        book >> exited(2, SEGFAULT, at=10.5) << Logged("error", "crashed") << AbandonPlan(2)
+        book << Logged("error", "rolled back") << spawn(3, after=100)
 
 
 # Memory
@@ -256,18 +254,18 @@ def test_siblings_draw_different_ages() -> None:
 
 
 def test_a_worker_that_a_reload_kept_is_recycled_if_its_time_has_come() -> None:
-    """The reload stops half-way after the old worker's time has come; what it had to be replaced for is then its age."""
-    aging = policy(max_age=20, restart_intensity=1)
+    """The reload is rolled back after the old worker's time has come; what it had to be replaced for is then its age."""
+    aging = policy(max_age=20)
     with story(aging) as book:
         book >> Started(0) << spawn(1) << spawn(2, slot=1)
         book >> ready(1, at=0) >> ready(2, at=0) << Logged("info", "ready")
-        book >> ReloadRequested(10, "SIGHUP") << Logged("info", "asked for") << LoadPlan(2)
-        book >> PlanLoaded(10, (aging,)) << spawn(3, generation=2)
-        book >> ready(3, at=12) << Logged("info", "proven") << tell(1, Nudge.DRAIN)
+        asked(book, 10, aging)
+        book << spawn(3, generation=2) >> ready(3, at=12) << Logged("info", "proven") << tell(1, Nudge.DRAIN)
         book >> exited(1, at=13) << Logged("info", "new generation") << spawn(4, slot=1, generation=2)
-        book >> exited(4, SEGFAULT, at=14) << Logged("error", "crashed") << spawn(5, slot=1, generation=2)
         book >> DeadlineReached(18)
-        book >> exited(5, SEGFAULT, at=19) << Logged("error", "crashed") << Logged("error", "degraded")
-        book << Logged("error", "reload stopped half-way") << CommitPlan(2)
-        book >> DeadlineReached(44) << spawn(6, slot=1, generation=2) >> ready(6, at=45) << tell(2, Nudge.DRAIN)
-        book >> exited(2, at=46) << Logged("info", "recycled: it has served for 19 s") << spawn(7, generation=2)
+        book >> exited(4, SEGFAULT, at=19) << Logged("error", "crashed") << AbandonPlan(2)
+        book << Logged("error", "rolled back") << spawn(5)
+        book >> ready(5, at=20) << Logged("info", "every slot again") << tell(3, Nudge.DRAIN)
+        book >> exited(3, at=21) << Logged("info", "rolled back") << spawn(6, slot=1)
+        book >> ready(6, at=22) << tell(2, Nudge.DRAIN)
+        book >> exited(2, at=23) << Logged("info", "recycled: it has served for 19 s")

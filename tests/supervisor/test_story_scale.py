@@ -136,12 +136,8 @@ def test_a_later_wish_is_the_end_of_an_earlier_one() -> None:
         book >> wish(11, 3, ticket=8) << Logged("info", "4 -> 3") << tell(4, Nudge.DRAIN)
         book << no("main: 3 workers are wanted meanwhile", ticket=7)
         book >> ready(3, at=12) << Logged("info", "3 of 3") >> DeadlineReached(16) << tell(4, Nudge.KILL)
-        (
-            book
-            >> exited(4, Exit(signal=9), at=17)
-            << Logged("info", "fewer")
-            << yes("main: 3 of 3 workers ready", 8, main=3)
-        )
+        book >> exited(4, Exit(signal=9), at=17) << Logged("info", "fewer")
+        book << yes("main: 3 of 3 workers ready", 8, main=3)
 
 
 def test_a_pool_that_nobody_knows_is_a_no() -> None:
@@ -161,10 +157,5 @@ def test_when_the_server_stops_nobody_is_left_waiting() -> None:
         book << no("not scaled: the server is stopping", ticket=9)
         book >> exited(2, at=12) << Logged("info", "the server stops")
         book >> exited(1, at=12) << Logged("info", "the server stops") << Logged("info", "stopped after 1 s")
-        (
-            book
-            << Answer(
-                Ticket(8), True, "stopped after 1 s: no request was cut", fields={"cut": 0, "finished": 0, "code": 0}
-            )
-            << Leave(0)
-        )
+        facts = {"cut": 0, "finished": 0, "code": 0}
+        book << Answer(Ticket(8), ok=True, message="stopped after 1 s: no request was cut", fields=facts) << Leave(0)

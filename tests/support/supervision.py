@@ -41,6 +41,8 @@ POLICY = PoolPolicy(
     restart_backoff=1,
     restart_backoff_max=30,
     surge=1,
+    observe=0,
+    reload_deadline=300,
 )
 """The settings' defaults, but for a smaller pool and no request deadline."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from typing import TYPE_CHECKING
 
@@ -111,6 +112,58 @@ def test_a_broken_application_leaves_the_old_workers_serving(serve: Serve, tmp_p
     broken.unlink()
     server.reload()
     assert pids_that_answer(server).isdisjoint({b"%d" % pid for pid in old})
+
+
+def test_when_the_third_of_four_workers_does_not_boot_all_are_old_again(serve_default: Serve, tmp_path: Path) -> None:
+    """Code and settings: slots 0 and 1 were new already, and are started again from the old plan; 2 and 3 never noticed."""
+    imports = tmp_path / "imports"
+    server = serve_default(
+        '[env]\nCOLOUR = "green"\n', processes=4, env={"PLAIN_IMPORTS": str(imports), "PLAIN_FAILS_AT": "7"}
+    )
+    server.wait_log("4 of 4 workers ready")
+    old = server.worker_pids()
+    with Load(server.address) as load:
+        server.write('[env]\nCOLOUR = "blue"\n')
+        server.tell(signal.SIGHUP)
+        server.wait_log("generation 2 is rolled back: worker main/2 .* this one fails; generation 1 takes 2 slots back")
+        server.wait_log("generation 1 serves every slot again")
+        wait_for(lambda: len(server.worker_pids()) == 4, "the new workers to leave")
+        colours = {server.get("/process").json()["environment"]["COLOUR"] for _ in range(20)}
+        assert (colours, server.worker_pids()[:2]) == ({"green"}, old[2:])
+        server.reload()
+    assert load.failures == []
+    assert server.get("/process").json()["environment"]["COLOUR"] == "blue"
+
+
+def test_workers_killed_in_the_middle_of_a_reload_come_back(serve_default: Serve, tmp_path: Path) -> None:
+    slow, imports = tmp_path / "slow", tmp_path / "imports"
+    server = serve_default(processes=2, env={"PLAIN_SLOW": str(slow), "PLAIN_IMPORTS": str(imports)})
+    server.wait_log("2 of 2 workers ready")
+    old = server.worker_pids()
+    slow.touch()
+    server.tell(signal.SIGHUP)
+
+    def wait_boot(number: int) -> int:
+        pids = wait_for(lambda: it if len(it := imports.read_text().split()) == number else [], f"boot {number}")
+        return int(pids[-1])
+
+    os.kill(wait_boot(3), signal.SIGKILL)
+    wait_boot(4)
+    os.kill(old[1], signal.SIGKILL)
+    wait_boot(5)
+    slow.unlink()
+    server.wait_log("generation 2 is serving: 2 workers")
+    assert server.get().status == 200
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="the system has no full disk to offer")  # noqa: PTH110  # a device
+def test_full_disks_for_logs_hurt_no_reload(serve_default: Serve) -> None:
+    server = serve_default('[log]\nfile = "/dev/full"\naccess = "/dev/full"\n', processes=2)
+    server.wait_workers(2)
+    with Load(server.address) as load:
+        server.reload()
+    assert load.failures == []
+    assert server.stop() == 0
 
 
 def test_a_broken_configuration_changes_nothing(serve: Serve) -> None:

@@ -189,11 +189,9 @@ class ReloadConfig(Table):
         1, "How many extra processes while replacing: a number, or a share of the pool like `25%`."
     )
     # Ready is reported by the worker itself, after the application is imported: healthy enough by default.
-    observe: kinds.Delay = setting(
-        "0s", "How long the first new worker must stay healthy before the others follow.", later=True
-    )
+    observe: kinds.Delay = setting("0s", "How long the first new worker must stay healthy before the others follow.")
     # Five boots of the slowest kind.
-    deadline: kinds.Limit = setting("5m", "A reload that isn't done by then is rolled back.", later=True)
+    deadline: kinds.Limit = setting("5m", "A reload that isn't done by then is rolled back.")
 
 
 class HttpConfig(Table):

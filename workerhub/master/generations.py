@@ -15,7 +15,7 @@ from workerhub.kernel.birth import Birth
 from workerhub.kernel.identity import IdentityError, find_account, set_title, take_identity
 from workerhub.kernel.listeners import Listeners
 from workerhub.logs import Logs, open_logs
-from workerhub.master.stage import PlanRefusedError
+from workerhub.master.stage import Loaded, PlanRefusedError
 from workerhub.plan import Plan, Planner, PoolPlan, Refusal, pack, unchangeable, unpack
 from workerhub.supervisor import Level, PoolPolicy, Spawn
 
@@ -57,7 +57,7 @@ class Generations:
         """What reads the configuration again, in a process of its own."""
         return partial(_plan_again, self._planner, self.plan.name)
 
-    def load(self, generation: int, planned: bytes) -> tuple[PoolPolicy, ...]:
+    def load(self, generation: int, planned: bytes) -> Loaded:
         """Take the plan that was made, open what only it needs.
 
         Raises:
@@ -78,10 +78,8 @@ class Generations:
         except BindError as error:
             logs.close()
             raise PlanRefusedError(str(error)) from error
-        for setting in unchangeable(self.plan, plan):
-            self.log("warning", f"{setting} can't change while the server runs; it stays as it is", {}, "")
         self._plans[generation], self._logs[generation] = self._with_same_user(plan), logs
-        return tuple(pool.policy for pool in plan.pools)
+        return Loaded(tuple(pool.policy for pool in plan.pools), unchangeable(self.plan, plan))
 
     def commit(self, generation: int) -> None:
         """Put the plan in force; close what only older ones needed."""

@@ -190,11 +190,11 @@ class Master:
             self._events.append(PlanRejected(self._kernel.now(), reason))
             return
         try:
-            policies = self._stage.load(self._loading, ended.result)
+            loaded = self._stage.load(self._loading, ended.result)
         except PlanRefusedError as error:
             self._events.append(PlanRejected(self._kernel.now(), str(error)))
         else:
-            self._events.append(PlanLoaded(self._kernel.now(), policies))
+            self._events.append(PlanLoaded(self._kernel.now(), loaded.policies, loaded.unchanged))
 
     def _log(self, level: Level, message: str, detail: str = "") -> None:
         self._stage.log(level, message, {}, detail)

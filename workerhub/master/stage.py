@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Protocol
 
 from workerhub.errors import WorkerhubError
@@ -15,6 +16,14 @@ class PlanRefusedError(WorkerhubError):
     """A reload's configuration can't be used, or can't be served. The text is what the operator reads."""
 
 
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What the supervisor needs to know of a plan; see `PlanLoaded`."""
+
+    policies: tuple[PoolPolicy, ...]
+    unchanged: tuple[str, ...] = ()
+
+
 class Stage(Protocol):
     """The plans by generation, with what each of them holds open. `workerhub.testing.FakeStage` is another."""
 
@@ -25,7 +34,7 @@ class Stage(Protocol):
     def planner(self) -> Callable[[], bytes]:
         """What reads the configuration again, to be called in a process of its own; the result is for `load`."""
 
-    def load(self, generation: int, planned: bytes) -> tuple[PoolPolicy, ...]:
+    def load(self, generation: int, planned: bytes) -> Loaded:
         """Take what the planner came to, and open what only the new plan needs.
 
         Raises:

@@ -9,8 +9,10 @@ from collections.abc import Iterator
 from enum import Enum
 
 from workerhub.supervisor.commands import Announce, Moment
-from workerhub.supervisor.pool import Pool
+from workerhub.supervisor.phases import Phase
 from workerhub.supervisor.pools import Pools
+from workerhub.supervisor.reload import Progress
+from workerhub.supervisor.replacement import renewed
 from workerhub.supervisor.words import count
 
 
@@ -26,14 +28,14 @@ class Announcements:
     def __init__(self, pools: Pools) -> None:
         self._pools = pools
         self._stage = _Stage.STARTING
-        self._reloading: int | None = None
+        self._reloading: Progress | None = None
         self._status = ""
 
-    def settle(self, *, reloading: int | None, stopping: bool) -> None:
+    def settle(self, *, reloading: Progress | None, stopping: bool) -> None:
         """Tell what is new.
 
         Args:
-            reloading: the generation that a reload is bringing in; None: no reload is under way.
+            reloading: how far a reload has come; None: no reload is under way.
             stopping: whether the server stops.
         """
         before, was_reloading = self._stage, self._reloading
@@ -49,13 +51,14 @@ class Announcements:
         if status != self._status:
             self._tell(Moment.PROGRESS, status)
 
-    def _moments(self, before: _Stage, was_reloading: int | None) -> Iterator[Moment]:
+    def _moments(self, before: _Stage, was_reloading: Progress | None) -> Iterator[Moment]:
         if self._stage is not before:
             yield Moment.READY if self._stage is _Stage.SERVING else Moment.STOPPING
-        if self._reloading != was_reloading:
-            if was_reloading is not None:
+        was, now = (one.generation if one is not None else None for one in (was_reloading, self._reloading))
+        if was != now:
+            if was is not None:
                 yield Moment.RELOADED
-            if self._reloading is not None:
+            if now is not None:
                 yield Moment.RELOADING
 
     def _tell(self, moment: Moment, status: str) -> None:
@@ -69,22 +72,23 @@ class Announcements:
     def _describe(self) -> str:
         if self._stage is _Stage.STOPPING:
             return f"stopping: {count(sum(len(pool.children) for pool in self._pools), 'worker')} left"
-        generation, pools = self._pools.generation, self._pools.in_force()
-        serving = [newest for pool in pools for newest in _serving(pool)]
-        new = serving.count(generation)
-        status = f"generation {generation}: {new} of {count(sum(pool.size for pool in pools), 'worker')} serving"
-        if len(serving) > new:
-            status += f", and {len(serving) - new} of older generations"
+        pools = self._pools.in_force()
+        serving = sum(pool.served_slots() for pool in pools)
+        status = f"generation {self._pools.generation}: {serving} of {count(sum(pool.size for pool in pools), 'worker')} serving"
         if any(pool.budget.degraded for pool in pools):
             status += "; degraded"
-        if self._reloading is not None and self._reloading != generation:
-            status += f"; trying generation {self._reloading}"
+        if self._reloading is not None:
+            status += f"; {_progress(self._reloading)}"
+        elif others := serving - sum(renewed(pool) for pool in pools):
+            status += f", {others} of them of a generation that was rolled back"
         return status
 
 
-def _serving(pool: Pool) -> Iterator[int]:
-    """For each slot that is served, by which generation; the newest."""
-    for slot in range(pool.size):
-        generations = [child.generation for child in pool.in_slot(slot) if child.serves]
-        if generations:
-            yield max(generations)
+def _progress(reload: Progress) -> str:
+    match reload.phase:
+        case Phase.ROLLING:
+            return f"generation {reload.generation}: {reload.ready} of {reload.workers} replaced"
+        case Phase.RETURNING:
+            return f"generation {reload.generation} is rolled back: {reload.ready} of {reload.workers} old again"
+        case _:
+            return f"trying generation {reload.generation}"

@@ -16,10 +16,12 @@ class Askers:
         self._decisions = decisions
         self._tickets: list[Ticket] = []
 
-    def join(self, ticket: Ticket | None) -> None:
-        """One more waits; None: somebody asked who doesn't."""
+    def join(self, ticket: Ticket | None, news: str = "") -> None:
+        """One more waits, and is told the news; None: somebody asked who doesn't."""
         if ticket is not None:
             self._tickets.append(ticket)
+            if news:
+                self._decisions.add(Tell(ticket, news))
 
     def take_over(self, others: Askers) -> None:
         """What the others wait for begins now."""

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from workerhub.supervisor.children import Child
 from workerhub.supervisor.events import Exit
 from workerhub.supervisor.exits import CAUSES_BY_CODE, SIGKILL, SIGQUIT, SIGTERM, Cause, WorkerExit
-from workerhub.supervisor.states import LEAVING, State
-
-_FORCED: Final = frozenset({State.ABORTING, State.KILLED})
+from workerhub.supervisor.states import FORCED, LEAVING, State
 
 
 def cause_of(child: Child, exit_: Exit) -> Cause:
@@ -23,6 +19,8 @@ def cause_of(child: Child, exit_: Exit) -> Cause:
         return child.leave
     if exit_.signal is not None:
         return {SIGKILL: Cause.KILLED_OUTSIDE, SIGTERM: Cause.LEFT}.get(exit_.signal, Cause.CRASHED)
+    if exit_.code == WorkerExit.DRAINED and child.state is State.BOOTING:
+        return Cause.EXITED  # an import that calls os._exit(0) is likelier than a signal from outside just now
     return CAUSES_BY_CODE.get(exit_.code or 0, Cause.EXITED)
 
 
@@ -30,5 +28,5 @@ def _as_ordered(state: State, exit_: Exit) -> bool:
     if exit_.code == WorkerExit.DRAINED or exit_.signal == SIGTERM:
         return True
     if exit_.code == WorkerExit.ABORTED or exit_.signal == SIGQUIT:
-        return state in _FORCED
+        return state in FORCED
     return exit_.signal == SIGKILL and state is State.KILLED

@@ -28,10 +28,12 @@ class Child:
         request_timeout: the limit it was started with; a run that begins now can't be overdue earlier.
         allowance: what it may use up before it is replaced.
         since: when it entered its state.
+        on_trial: it is a new generation's first worker, and that one isn't proven yet.
         deadline: when its state ends by force; None: never.
         leave: why it is to leave, once that is decided; None while it is wanted.
         leaving_since: when it was told to leave.
         ready_at: when it became ready.
+        detail: the traceback and the stacks that it left, several lines.
         spent: its share of requests is done.
         memory: the latest look at its private memory, bytes; None before the first one, and where nobody can tell.
         weighed: its memory was asked for.
@@ -51,10 +53,12 @@ class Child:
     allowance: Allowance
     state: State = State.BOOTING
     pid: int | None = None
+    on_trial: bool = False
     deadline: float | None = None
     leave: Cause | None = None
     leaving_since: float | None = None
     failure: ChildFailed | None = None
+    detail: str = ""
     ready_at: float | None = None
     spent: bool = False
     memory: int | None = None

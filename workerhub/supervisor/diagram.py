@@ -1,18 +1,31 @@
-"""The table of `states` as the manual shows it. The page is generated; a test says when it is stale."""
+"""The tables of `states` and `phases` as the manual shows them. The page is generated; a test says when it is stale."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+from workerhub.supervisor import phases
+from workerhub.supervisor.phases import Phase, Turn
 from workerhub.supervisor.states import NOTHING, TABLE, Cell, Input, State
 
 _HEAD = """\
-# The life of a worker process
+# What follows what
 
-<!-- Generated from workerhub/supervisor/states.py: python -m workerhub.supervisor.diagram > docs/reference/state-machine.md -->
+<!-- Generated from workerhub/supervisor/states.py and phases.py: python -m workerhub.supervisor.diagram > docs/reference/state-machine.md -->
+
+The two tables by which the master decides: the life of a worker process, and the course of a reload. The reasons stand in
+[supervision](../explanation/supervision.md).
+
+## A worker process
 
 What the master knows about each worker process, what can happen to it, and what follows. Words in capitals are what the process
-is told on the way. The reasons stand in [supervision](../explanation/supervision.md).
+is told on the way.
+"""
+
+_RELOAD = """
+## A reload
+
+How far it is, what can turn up, and what follows. Every reload ends committed, with new workers in every slot, or rolled back, with old ones.
 """
 
 
@@ -25,7 +38,7 @@ def page() -> str:
             *_diagram(),
             "```",
             "",
-            "## Every cell",
+            "### Every cell",
             "",
             *_cells(),
             "",
@@ -34,6 +47,16 @@ def page() -> str:
             "| State | Deadline |",
             "|---|---|",
             *(f"| {state.value} | {deadline} |" for state, deadline in DEADLINES.items()),
+            _RELOAD,
+            "```mermaid",
+            *_course(),
+            "```",
+            "",
+            "### Every turn",
+            "",
+            *_turns(),
+            "",
+            "A dot: can't turn up, or means nothing. Words in brackets alone: the phase stays.",
         )
     )
 
@@ -63,6 +86,35 @@ def _diagram() -> Iterator[str]:
         for (target, told), inputs in arrows.items():
             yield f"    {state.value} --> {target.value}: {' / '.join(inputs)}{told}"
     yield f"    {State.GONE.value} --> [*]"
+
+
+def _course() -> Iterator[str]:
+    yield "stateDiagram-v2"
+    yield f"    [*] --> {_name(Phase.IDLE)}"
+    for phase in Phase:
+        yield f"    {_name(phase)}: {phase.value}"
+    for phase, row in phases.TABLE.items():
+        for turn, cell in row.items():
+            if cell.to is not None:
+                yield f"    {_name(phase)} --> {_name(cell.to)}: {turn.value} ({cell.deed.value})"
+
+
+def _name(phase: Phase) -> str:
+    return phase.name.lower()
+
+
+def _turns() -> Iterator[str]:
+    yield "| | " + " | ".join(phase.value for phase in Phase) + " |"
+    yield "|---" * (len(Phase) + 1) + "|"
+    for turn in Turn:
+        cells = (phases.TABLE[phase][turn] for phase in Phase)
+        yield f"| **{turn.value}** | " + " | ".join(map(_turn_in_words, cells)) + " |"
+
+
+def _turn_in_words(cell: phases.Cell) -> str:
+    if cell is phases.NOTHING:
+        return "·"
+    return f"{cell.to.value if cell.to is not None else ''} ({cell.deed.value})".strip()
 
 
 def _cells() -> Iterator[str]:

@@ -167,10 +167,16 @@ class ReloadRequested:
 
 @dataclass(frozen=True, slots=True)
 class PlanLoaded:
-    """The answer to `LoadPlan`: the configuration is valid and its new listeners are open."""
+    """The answer to `LoadPlan`: the configuration is valid and its new listeners are open.
+
+    Attributes:
+        policies: one for each pool.
+        unchanged: settings that differ and stay as they are nevertheless, since a running server can't change them; dotted names.
+    """
 
     at: float
     policies: tuple[PoolPolicy, ...]
+    unchanged: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,7 +50,7 @@ class Cause(Enum):
     SCALED_DOWN = "fewer workers are wanted"
     RECYCLED = "recycled"
     RELOADED = "replaced by a new generation"
-    ABANDONED = "its generation was given up"
+    ABANDONED = "its generation was rolled back"
     SURPLUS = "its slot is filled already"
     STUCK = "a request could not be ended"
     NOT_DRAINED = "did not finish within timeouts.graceful"
@@ -87,6 +87,9 @@ HARMLESS: Final = frozenset(
     {Cause.STOPPED, Cause.SCALED_DOWN, Cause.RECYCLED, Cause.RELOADED, Cause.ABANDONED, Cause.SURPLUS, Cause.LEFT}
 )
 """Nothing for an operator to look into."""
+
+FROM_OUTSIDE: Final = frozenset({Cause.KILLED_OUTSIDE, Cause.UNBORN})
+"""Would have hit any worker: says nothing about the code that it runs."""
 
 BOOT_VERDICTS: Final = frozenset({Cause.APP_FAILED, Cause.SETUP_FAILED})
 """At first start these are final: trying again would fail the same way."""

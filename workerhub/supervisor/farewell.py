@@ -1,4 +1,8 @@
-"""What follows from a child's end: who hears of it, and whether it counts."""
+"""What follows from a child's end: who hears of it, and whether it counts.
+
+It counts, on the restart budget, if nobody had told the child to leave and its generation is the one that the pool is run by. The loss of another
+one's worker while a reload goes forth or back only means that its slot gets its new worker sooner.
+"""
 
 from __future__ import annotations
 
@@ -29,12 +33,14 @@ class Farewell:
         """A child was reaped."""
         cause = cause_of(child, event.exit)
         mishap = child.state not in LEAVING
-        final = cause in BOOT_VERDICTS and not pool.served and not pool.candidate(child)
+        counts = mishap and child.generation == pool.generation
+        final = cause in BOOT_VERDICTS and not pool.served and child.generation == pool.generation
+        child.detail = "\n".join(text for text in (child.failure.detail if child.failure else "", event.dump) if text)
         if not final or pool.boot.is_news(child.failure):
             self._tell(child, event, cause, mishap=mishap)
         code, signal = event.exit.code, event.exit.signal
         self._decisions.add(RunHook("worker_exited", {**child.facts_of(cause), "code": code, "signal": signal}))
-        if mishap and not pool.candidate(child):
+        if counts:
             pool.boot.hopeless = pool.boot.hopeless or final
             self._charge(pool, event.at)
         child.leave = cause
@@ -45,12 +51,11 @@ class Farewell:
     def unborn(self, pool: Pool, child: Child, event: SpawnFailed) -> None:
         """A child could not even be started."""
         self._decisions.log("error", f"{child} could not be started: {event.reason}", child.facts_of(Cause.UNBORN))
-        mishap = child.state not in LEAVING
-        if mishap and not pool.candidate(child):
-            self._charge(pool, event.at)
-        child.leave = child.leave or Cause.UNBORN
-        if mishap:
+        if child.state not in LEAVING:
             self._lost.append(child)
+            if child.generation == pool.generation:
+                self._charge(pool, event.at)
+        child.leave = child.leave or Cause.UNBORN
         pool.put(child, Input.SPAWN_FAILED, event.at)
 
     def too_late(self, pool: Pool, child: Child, now: float) -> None:
@@ -61,14 +66,12 @@ class Farewell:
         self._decisions.log(
             "error", f"{child} was not ready within {waited}; it is ended", child.facts_of(Cause.BOOT_TIMEOUT)
         )
-        if not pool.candidate(child):
+        if child.generation == pool.generation:
             self._charge(pool, now)
 
     def _tell(self, child: Child, event: ChildExited, cause: Cause, *, mishap: bool) -> None:
-        texts = (child.failure.detail if child.failure else "", event.dump)
-        detail = "\n".join(text for text in texts if text)
         level: Level = "error" if cause not in HARMLESS else "warning" if mishap or event.last.runs else "info"
-        self._decisions.log(level, farewell(child, event, cause), child.facts_of(cause), detail)
+        self._decisions.log(level, farewell(child, event, cause), child.facts_of(cause), child.detail)
 
     def _charge(self, pool: Pool, now: float) -> None:
         """Put it on the restart budget."""

@@ -20,7 +20,7 @@ class Health:
     def note(self, now: float) -> None:
         """Remember since when a pool that has served has nothing healthy."""
         for pool in self._pools:
-            if not pool.served or any(child.serves and not pool.candidate(child) for child in pool.children):
+            if not pool.served or pool.children.serving():
                 pool.down_since = None
             elif pool.down_since is None:
                 pool.down_since = now

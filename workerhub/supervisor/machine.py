@@ -18,7 +18,7 @@ from workerhub.supervisor.policy import Draw, PoolPolicy
 from workerhub.supervisor.pool import Pool, Standing
 from workerhub.supervisor.pools import Pools
 from workerhub.supervisor.recycle import Recycling
-from workerhub.supervisor.reload import Phase, Reload
+from workerhub.supervisor.reload import Progress, Reload
 from workerhub.supervisor.replacement import fill, retire_replaced
 from workerhub.supervisor.scale import Scaling
 from workerhub.supervisor.states import Input, State
@@ -71,12 +71,18 @@ class Supervisor:
         else:
             moments += self._health.moments()
             moments += self._recycling.moments(list(self._pools))
+            moments += self._reload.moments()
         return min((moment for moment in moments if moment is not None), default=None)
 
     @property
     def generation(self) -> int:
         """The generation in force."""
         return self._pools.generation
+
+    @property
+    def reloading(self) -> Progress | None:
+        """How far a reload has come; None: nobody reloads."""
+        return self._reload.progress
 
     def children(self) -> list[Child]:
         """A look at everyone who isn't reaped; to read, not to change."""
@@ -116,8 +122,7 @@ class Supervisor:
             if booted:
                 child.ready_at = event.at
                 self._decisions.log("debug", f"{child} is ready after {seconds(took)}", child.facts)
-            if child.serves and not pool.candidate(child):
-                pool.served = True
+            pool.served = pool.served or child.serves
 
     @_on.register
     def _(self, event: events.ChildFailed) -> None:
@@ -162,8 +167,6 @@ class Supervisor:
     @_on.register
     def _(self, event: events.PlanLoaded) -> None:
         self._reload.loaded(event)
-        if self._stop is not None:
-            self._reload.stop(event.at)
 
     @_on.register
     def _(self, event: events.PlanRejected) -> None:
@@ -197,14 +200,14 @@ class Supervisor:
         if self._stop is None and (code := self._health.verdict(now)) is not None:
             self._begin_stop(code, now, delay=False)
         if self._stop is None:
-            self._reload.settle(now)
+            self._reload.settle(now, lost)
             self._recycling.settle(list(self._pools), now)
         for pool in self._pools:
             self._staff(pool, now)
         if self._stop is None:
             self._health.announce(now)
             self._scaling.settle(lost)
-        self._announcements.settle(reloading=self._reload.bringing, stopping=self._stop is not None)
+        self._announcements.settle(reloading=self._reload.progress, stopping=self._stop is not None)
         self._pools.forget_closed()
         if self._stop is not None and not self._stop.left:
             self._stop.settle(list(self._pools), now)
@@ -231,14 +234,13 @@ class Supervisor:
     def _staff(self, pool: Pool, now: float) -> None:
         if self._stop is not None:
             if pool.standing is Standing.IN_FORCE and self._stop.holds_off(pool, now):
-                fill(pool, now, replacing=lambda _child: False)
+                fill(pool, now, replacing=False)
             return
         if pool.standing is not Standing.IN_FORCE:
             return
         retire_replaced(pool, now)
         if pool.served or not pool.boot.hopeless:
-            undisturbed = self._reload.phase in (Phase.IDLE, Phase.ROLLING)
-            fill(pool, now, replacing=lambda child: undisturbed or child.state is State.STUCK)
+            fill(pool, now, replacing=True)
 
     def _begin_stop(self, code: ServerExit, now: float, *, delay: bool) -> Stop:
         self._reload.stop(now)

@@ -36,13 +36,15 @@ class PoolPolicy:
     restart_backoff: float
     restart_backoff_max: float
     surge: int
+    observe: float
+    reload_deadline: float
 
     def __post_init__(self) -> None:
         for name in ("size", "surge"):
             if getattr(self, name) < 1:
                 raise ValueError(f"pool {self.name}: {name} must be 1 or more, got {getattr(self, name)}")
         for name in ("boot_timeout", "kill_timeout", "graceful_timeout", "drain_delay", "max_requests_jitter",
-                     "restart_intensity", "restart_period", "restart_backoff", "restart_backoff_max"):  # fmt: skip
+                     "restart_intensity", "restart_period", "restart_backoff", "restart_backoff_max", "observe", "reload_deadline"):  # fmt: skip
             if getattr(self, name) < 0:
                 raise ValueError(f"pool {self.name}: {name} must not be negative, got {getattr(self, name)}")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from workerhub.supervisor.boot import BootReport
@@ -42,16 +42,29 @@ class Supplies:
     ids: Iterator[int]
 
 
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a pool was run by before a reload that isn't committed: all that is needed to go back."""
+
+    generation: int
+    policy: PoolPolicy
+    budget: RestartBudget
+    size: int
+    standing: Standing
+
+
 class Pool:
     """Keeps the record. Says what is, makes the moves; which move is due is decided in `replacement`, `reload` and `stop`."""
 
     def __init__(self, policy: PoolPolicy, generation: int, standing: Standing, supplies: Supplies) -> None:
         self.policy = policy
         self.generation = generation
-        """The newest generation in force here; a child with a higher one is a candidate of a reload that isn't proven."""
+        """Of which generation its workers are to be."""
         self.standing = standing
         self.size = policy.size
         """How many workers are wanted; differs from `policy.size` after scaling."""
+        self.former: Terms | None = None
+        """What it goes back to if the reload fails that runs it now; None: there is nothing to go back from."""
         self.children = Children()
         self.budget = RestartBudget(policy)
         self.boot = BootReport(policy.name, supplies.decisions)
@@ -68,13 +81,9 @@ class Pool:
         """As in the configuration."""
         return self.policy.name
 
-    def candidate(self, child: Child) -> bool:
-        """It belongs to a reload that isn't proven: it takes room, and is otherwise not counted."""
-        return child.generation > self.generation
-
     def in_slot(self, slot: int) -> list[Child]:
-        """Who holds the slot, candidates left aside."""
-        return [child for child in self.children.holding(slot) if not self.candidate(child)]
+        """Who holds the slot, a worker on trial left aside."""
+        return [child for child in self.children.holding(slot) if not child.on_trial]
 
     def empty_slots(self) -> list[int]:
         """Slots that nobody holds, lowest first."""
@@ -86,21 +95,42 @@ class Pool:
 
     def served_slots(self) -> int:
         """How many of the slots that are wanted have a serving worker, of whatever generation."""
-        return len(
-            {child.slot for child in self.children.serving() if child.slot < self.size and not self.candidate(child)}
-        )
+        return len({child.slot for child in self.children.serving() if child.slot < self.size and not child.on_trial})
 
     def has_room(self, extra: int = 0) -> bool:
         """Whether one more process may be started, `extra` places being spoken for. Everything unreaped takes a place."""
-        return len(self.children) + extra < self.size + self.policy.surge
+        return len(self.children) + extra < self.slots + self.policy.surge
 
-    def spawn(self, slot: int, generation: int, policy: PoolPolicy, now: float) -> Child:
+    @property
+    def slots(self) -> int:
+        """How many slots there are. While there is a way back, those that only the way back needs are kept."""
+        return self.size if self.former is None else max(self.size, self.former.size)
+
+    def resize(self, size: int) -> None:
+        """So many workers are wanted, whichever generation ends up in force."""
+        self.size = size
+        if self.former is not None:
+            self.former = replace(self.former, size=size)
+
+    def hand_over(self, terms: Terms) -> None:
+        """Run it by other numbers, and remember those until now."""
+        former = Terms(self.generation, self.policy, self.budget, self.size, self.standing)
+        self._run_by(terms)
+        self.former = former
+
+    def take_back(self) -> None:
+        """Run it by its former numbers again."""
+        if self.former is not None:
+            self._run_by(self.former)
+
+    def spawn(self, slot: int, now: float) -> None:
         """Start a worker."""
-        name, allowed = ChildId(next(self._supplies.ids)), allowance(policy, self._supplies.draw)
-        child = Child(name, self.name, slot, generation, now, policy.request_timeout, allowed)
-        child.deadline = now + policy.boot_timeout
-        self.children.add(child)
-        self._supplies.decisions.add(Spawn(name, self.name, slot, generation, allowed.requests))
+        self._spawn(slot, self.generation, self.policy, now)
+
+    def try_out(self, generation: int, policy: PoolPolicy, now: float) -> Child:
+        """Start a worker of another generation, beside the one in the first slot: it takes room, and is otherwise not counted on."""
+        child = self._spawn(0, generation, policy, now)
+        child.on_trial = True
         return child
 
     def put(self, child: Child, input_: Input, now: float) -> None:
@@ -133,6 +163,19 @@ class Pool:
         if child.state is State.OUTGOING:
             child.leave = None
         self.put(child, Input.KEEP, now)
+
+    def _spawn(self, slot: int, generation: int, policy: PoolPolicy, now: float) -> Child:
+        name, allowed = ChildId(next(self._supplies.ids)), allowance(policy, self._supplies.draw)
+        child = Child(name, self.name, slot, generation, now, policy.request_timeout, allowed)
+        child.deadline = now + policy.boot_timeout
+        self.children.add(child)
+        self._supplies.decisions.add(Spawn(name, self.name, slot, generation, allowed.requests))
+        return child
+
+    def _run_by(self, terms: Terms) -> None:
+        self.generation, self.policy, self.budget = terms.generation, terms.policy, terms.budget
+        self.size, self.standing = terms.size, terms.standing
+        self.former = None
 
     def _deadline(self, child: Child, now: float) -> float | None:
         told = child.leaving_since if child.leaving_since is not None else now

@@ -11,8 +11,8 @@ from workerhub.supervisor.decisions import Decisions
 from workerhub.supervisor.events import ChildId
 from workerhub.supervisor.exits import Cause
 from workerhub.supervisor.policy import Draw, PoolPolicy
-from workerhub.supervisor.pool import Pool, Standing, Supplies
-from workerhub.supervisor.states import Input
+from workerhub.supervisor.pool import Pool, Standing, Supplies, Terms
+from workerhub.supervisor.states import Input, State
 
 FIRST_GENERATION = 1
 
@@ -22,11 +22,12 @@ class Pools:
 
     def __init__(self, policies: Iterable[PoolPolicy], draw: Draw, decisions: Decisions) -> None:
         self.generation = FIRST_GENERATION
+        """The latest one that was committed; while a reload rolls, pools are run by the next one already."""
         self.decisions = decisions
         self._supplies = Supplies(decisions, draw, count(1))
         self._by_name: dict[str, Pool] = {}
         for policy in policies:
-            self.admit(policy, Standing.IN_FORCE)
+            self._admit(policy, Standing.IN_FORCE)
 
     def __iter__(self) -> Iterator[Pool]:
         return iter(tuple(self._by_name.values()))
@@ -48,27 +49,52 @@ class Pools:
                 return pool, child
         return None
 
-    def admit(self, policy: PoolPolicy, standing: Standing) -> None:
-        """A pool appears."""
-        self._by_name[policy.name] = Pool(policy, self.generation, standing, self._supplies)
+    def invite(self, policy: PoolPolicy) -> None:
+        """A reload names a pool. One that is new, or was about to close, is on probation."""
+        if policy.name not in self:
+            self._admit(policy, Standing.PROBATION)
+        elif self[policy.name].standing is Standing.CLOSING:
+            self[policy.name].standing = Standing.PROBATION
+            self[policy.name].resize(self[policy.name].policy.size)
 
-    def adopt(self, policies: Iterable[PoolPolicy], generation: int, now: float) -> None:
-        """A new generation is in force: its numbers rule, its pools stay, all others close."""
-        self.generation = generation
-        kept = {policy.name: policy for policy in policies}
-        for pool in self:
-            if pool.name in kept:
-                self._adopt(pool, kept[pool.name])
-            else:
-                pool.standing = Standing.CLOSING
-                for child in pool.children:
-                    pool.dismiss(child, Input.DRAIN, Cause.RELOADED, now)
+    def hand_over(self, name: str, generation: int, policy: PoolPolicy, budget: RestartBudget) -> None:
+        """Have a pool run by a new generation, which isn't committed."""
+        pool = self[name]
+        size = self._size(pool, policy)
+        pool.hand_over(Terms(generation, policy, budget, size, Standing.IN_FORCE))
+        pool.served = True
+        pool.boot.close()
 
-    def close_probation(self) -> None:
-        """The reload that brought pools in is given up."""
+    def take_back(self, generation: int, now: float) -> None:
+        """Have the generation in force run all its pools again. Those that only this other one had are closed.
+
+        Workers of the other one stay where nobody else serves, until somebody does.
+        """
         for pool in self:
+            pool.take_back()
             if pool.standing is Standing.PROBATION:
-                pool.standing = Standing.CLOSING
+                self._close(pool, Cause.ABANDONED, now)
+                continue
+            for child in pool.children:
+                if child.generation == generation and (child.state is State.BOOTING or child.slot >= pool.slots):
+                    pool.dismiss(child, Input.DRAIN, Cause.ABANDONED, now)
+                elif child.generation == generation:
+                    pool.replace(child, Cause.ABANDONED, now)
+                elif child.leave is Cause.RELOADED:
+                    pool.keep(child, now)
+
+    def commit(self, generation: int, now: float) -> None:
+        """A generation is in force, without a way back. Pools that it doesn't name are closed."""
+        self.generation = generation
+        for pool in self:
+            pool.former = None
+            if pool.generation != generation:
+                self._close(pool, Cause.RELOADED, now)
+
+    def _close(self, pool: Pool, why: Cause, now: float) -> None:
+        pool.standing = Standing.CLOSING
+        for child in pool.children:
+            pool.dismiss(child, Input.DRAIN, why, now)
 
     def forget_closed(self) -> None:
         """Pools that are closing and empty are no more."""
@@ -78,22 +104,18 @@ class Pools:
             if pool.standing is not Standing.CLOSING or len(pool.children)
         }
 
-    def _adopt(self, pool: Pool, policy: PoolPolicy) -> None:
-        pool.standing, pool.generation = Standing.IN_FORCE, self.generation
-        scaled = pool.size != pool.policy.size
-        if policy.size != pool.policy.size:
-            if scaled:
-                self.decisions.log(
-                    "info", f"{pool.name}: {policy.size} workers, as the configuration now says, in place of the"
-                    f" {pool.size} it was scaled to", {"pool": pool.name},
-                )  # fmt: skip
-            pool.size = policy.size
-        elif scaled:
-            self.decisions.log(
-                "info",
-                f"{pool.name}: stays scaled to {pool.size}; the configuration says {policy.size}",
-                {"pool": pool.name},
+    def _admit(self, policy: PoolPolicy, standing: Standing) -> None:
+        self._by_name[policy.name] = Pool(policy, self.generation, standing, self._supplies)
+
+    def _size(self, pool: Pool, policy: PoolPolicy) -> int:
+        """How many workers are wanted under a new policy: as many as it was scaled to, unless the number in the configuration has changed."""
+        if pool.size == pool.policy.size:
+            return policy.size
+        if policy.size == pool.policy.size:
+            message = f"stays scaled to {pool.size}; the configuration says {policy.size}"
+        else:
+            message = (
+                f"{policy.size} workers, as the configuration now says, in place of the {pool.size} it was scaled to"
             )
-        pool.policy, pool.budget = policy, RestartBudget(policy)
-        pool.served = True
-        pool.boot.close()
+        self.decisions.log("info", f"{pool.name}: {message}", {"pool": pool.name})
+        return pool.size if policy.size == pool.policy.size else policy.size

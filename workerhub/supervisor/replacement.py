@@ -7,42 +7,37 @@ the slot to leave. What makes the queue is the lack of room; its order is writte
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from workerhub.supervisor.children import Child
 from workerhub.supervisor.exits import Cause
 from workerhub.supervisor.pool import Pool
-from workerhub.supervisor.states import Input, State
+from workerhub.supervisor.states import HOLDING, Input, State
 
 
 def retire_replaced(pool: Pool, now: float) -> None:
-    """Tell everyone to leave whose slot has a ready worker that is newer, and everyone in a slot that is no more."""
+    """Tell everyone to leave whose slot has a serving successor, and everyone in a slot that is no more.
+
+    A successor is of the generation that the pool is run by, and younger if both are.
+    """
     for child in pool.children:
-        if pool.candidate(child):
+        if child.on_trial:
             continue
-        if child.slot >= pool.size:
+        if child.slot >= pool.slots:
             pool.dismiss(child, Input.DRAIN, Cause.SCALED_DOWN, now)
-        elif _successor_ready(pool, child):
-            older = child.generation < pool.generation
-            why = child.leave or (Cause.RELOADED if older and child.serves else Cause.SURPLUS)
+        elif _successor_serves(pool, child):
+            foreign = child.generation != pool.generation
+            why = child.leave or (Cause.RELOADED if foreign and child.serves else Cause.SURPLUS)
             pool.dismiss(child, Input.DRAIN, why, now)
 
 
-def fill(pool: Pool, now: float, *, replacing: Callable[[Child], bool]) -> None:
-    """Start what is missing, as far as the budget and the room allow.
-
-    Args:
-        pool: the pool.
-        now: the moment.
-        replacing: which children, of those that wait for a successor, may get one now.
-    """
+def fill(pool: Pool, now: float, *, replacing: bool) -> None:
+    """Start what is missing, and successors if `replacing`, as far as the budget and the room allow."""
     if not pool.budget.may_start(now):
         return
     for slot in pool.empty_slots():
         if pool.has_room():
             _start(pool, slot, now)
-    for child in waiting(pool):
-        if replacing(child) and not _successor_booting(pool, child) and pool.has_room():
+    for child in waiting(pool) if replacing else ():
+        if not _successor_booting(pool, child) and pool.has_room():
             _start(pool, child.slot, now)
 
 
@@ -51,24 +46,42 @@ def waiting(pool: Pool) -> list[Child]:
     queue = [
         child
         for child in pool.children
-        if child.state in (State.STUCK, State.OUTGOING) and child.slot < pool.size and not pool.candidate(child)
+        if child.state in (State.STUCK, State.OUTGOING) and child.slot < pool.size and not child.on_trial
     ]
     return sorted(queue, key=lambda child: (child.state is not State.STUCK, child.since, child.slot))
 
 
 def complete(pool: Pool) -> bool:
-    """Whether every slot has a serving worker of the newest generation."""
-    return all(
-        any(child.serves and child.generation == pool.generation for child in pool.in_slot(slot))
-        for slot in range(pool.size)
-    )
+    """Whether every slot has a serving worker of the pool's generation."""
+    return renewed(pool) == pool.size
 
 
-def _successor_ready(pool: Pool, child: Child) -> bool:
+def renewed(pool: Pool) -> int:
+    """How many slots have a serving worker of the pool's generation."""
+    return sum(_renewed(pool, slot) for slot in range(pool.size))
+
+
+def outstanding(pool: Pool) -> list[Child]:
+    """Who is not of the pool's generation and holds a slot for want of one who is."""
+    return [
+        child
+        for child in pool.children
+        if child.state in HOLDING
+        and child.generation != pool.generation
+        and not child.on_trial
+        and not _renewed(pool, child.slot)
+    ]
+
+
+def _renewed(pool: Pool, slot: int) -> bool:
+    return any(child.serves and child.generation == pool.generation for child in pool.in_slot(slot))
+
+
+def _successor_serves(pool: Pool, child: Child) -> bool:
     return any(
-        other.state is State.READY
+        other.serves
         and other.generation == pool.generation
-        and (other.generation, other.id) > (child.generation, child.id)
+        and (child.generation != pool.generation or other.id > child.id)
         for other in pool.in_slot(child.slot)
     )
 
@@ -79,4 +92,4 @@ def _successor_booting(pool: Pool, child: Child) -> bool:
 
 def _start(pool: Pool, slot: int, now: float) -> None:
     pool.budget.started(now)
-    pool.spawn(slot, pool.generation, pool.policy, now)
+    pool.spawn(slot, now)

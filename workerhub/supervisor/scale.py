@@ -31,7 +31,8 @@ class Scaling:
             self.refuse(event, f"no pool is called {event.pool!r}")
         for pool in pools:
             wanted = event.size if event.size is not None else pool.size + event.change
-            before, pool.size = pool.size, max(1, wanted)
+            before = pool.size
+            pool.resize(max(1, wanted))
             change = f"{before} -> {pool.size}" if pool.size != before else f"stays at {before}"
             least = ", the least" if wanted < 1 else ""
             self._decisions.log("info", f"{pool.name}: workers {change}{least} ({event.origin})", {"pool": pool.name})

@@ -7,7 +7,7 @@ A child is BOOTING from the moment its `Spawn` is decided. It becomes READY by i
 serves, and there are three kinds of bad or changed news about it:
 
 * It has to be replaced, and nothing is wrong with it (a reload, or it is worn out: its requests, its memory, its age). It is OUTGOING: it serves exactly
-  as a READY one does, until a successor in its slot is READY. If the reason goes away (the reload stopped), it is simply KEPT.
+  as a READY one does, until a successor in its slot is READY. If the reason goes away (the reload is rolled back), it is simply KEPT.
 * One of its requests can't be ended. It is STUCK: its stacks are asked for at once, and it leaves when a successor is READY. It may
   still serve other requests, but nobody counts on it. There is no way back, even if the request ends after all: what happened once in
   that process is best not tried again.
@@ -74,7 +74,7 @@ class Input(Enum):
     REPLACE = "replacement wanted"
     """A successor is to take its slot: a reload, or it is worn out."""
     KEEP = "replacement called off"
-    """The reload that wanted it replaced has stopped."""
+    """The reload that wanted it replaced is rolled back."""
     STICK = "request can't be ended"
     """A request outlived its deadline, the interruption, and `timeouts.kill`."""
     HOPELESS = "only stuck requests left"
@@ -240,3 +240,6 @@ HOLDING: Final = SERVING | {State.BOOTING, State.STUCK}
 
 LEAVING: Final = frozenset({State.CANCELLED, State.DRAINING, State.ABORTING, State.KILLED})
 """Told to leave: its end is ordered."""
+
+FORCED: Final = frozenset({State.ABORTING, State.KILLED})
+"""Being ended: leaves its stacks behind, finishes nothing."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from workerhub.supervisor.children import Child
 from workerhub.supervisor.events import ChildExited, Exit, Run
 from workerhub.supervisor.exits import Cause, WorkerExit, in_words
-from workerhub.supervisor.states import State
+from workerhub.supervisor.states import FORCED, State
 
 
 def seconds(duration: float) -> str:
@@ -67,8 +67,7 @@ def _how(child: Child, exit_: Exit, cause: Cause) -> str:
     """What the cause alone doesn't tell."""
     if cause in (Cause.CRASHED, Cause.EXITED):
         return in_words(exit_) + (f", {child.state.value}" if child.state in _TELLING else "")
-    return in_words(exit_) if child.state in _FORCED and exit_.code != WorkerExit.DRAINED else ""
+    return in_words(exit_) if child.state in FORCED and exit_.code != WorkerExit.DRAINED else ""
 
 
 _TELLING = frozenset({State.BOOTING, State.CANCELLED, State.DRAINING, State.ABORTING})
-_FORCED = frozenset({State.ABORTING, State.KILLED})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from workerhub.kernel.birth import Birth
-from workerhub.master.stage import PlanRefusedError
+from workerhub.master.stage import Loaded, PlanRefusedError
 from workerhub.supervisor.commands import Level, Spawn
 from workerhub.supervisor.policy import PoolPolicy
 from workerhub.testing.kernel import FakeKernel
@@ -39,7 +39,7 @@ class FakeStage:
         """Nothing is read."""
         return bytes
 
-    def load(self, generation: int, planned: bytes) -> tuple[PoolPolicy, ...]:  # noqa: ARG002  # pretend
+    def load(self, generation: int, planned: bytes) -> Loaded:  # noqa: ARG002  # pretend
         """Find what the next reload finds.
 
         Raises:
@@ -50,7 +50,7 @@ class FakeStage:
         if isinstance(found, str):
             raise PlanRefusedError(found)
         self._policies = tuple(found)
-        return self._policies
+        return Loaded(self._policies)
 
     def commit(self, generation: int) -> None:
         """Note it."""
