@@ -151,3 +151,24 @@ def test_a_connection_that_was_not_answered_yet_makes_no_room(worker: WorkerType
         assert [client.ask().status for client in silent] == [200] * 16
         assert newest.answer().text == "hello /newest"
         assert silent[0].at_end()
+
+
+def test_at_the_limit_a_connection_whose_answer_was_slow_to_be_read_makes_room_too(worker: WorkerType) -> None:
+    large = b"x" * (8 << 20)  # more than the system buffers for a connection
+
+    def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        if environ["PATH_INFO"] == "/hello":
+            return hello(environ, start_response)
+        start_response("200 OK", [("Content-Length", str(len(large)))])
+        return [large]
+
+    with (
+        serving(worker, app, before=few_descriptors, response_memory=len(large)) as server,
+        contextlib.ExitStack() as stack,
+    ):
+        kept = [stack.enter_context(server.connect(receive_buffer=1 << 16)) for _ in range(16)]
+        for count, client in enumerate(kept, 1):
+            client.send(get("/large"))
+            wait_for(lambda count=count: server.requests() == (count, count), "the application to be done")  # type: ignore[misc]  # a lambda
+            assert len(client.answer().body) == len(large)
+        assert stack.enter_context(server.connect()).ask("/hello").text == "hello /hello"

@@ -317,6 +317,7 @@ class Connection:
             self.last = last
             self.flush()
         elif not last:
+            self.is_kept = True
             self.proceed()
         elif self.http.phase is _IDLE or self.http.phase is _CLOSED:
             self.drop()
