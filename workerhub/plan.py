@@ -142,6 +142,19 @@ class LogPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class Watch:
+    """What somebody who develops may change. Paths are absolute.
+
+    Attributes:
+        directories: workers import from these, and from what is below them.
+        files: those of the configuration.
+    """
+
+    directories: tuple[Path, ...]
+    files: tuple[Path, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """A whole server.
 
@@ -154,6 +167,7 @@ class Plan:
         log: where the logs go.
         title: what the configuration is called in logs and reports: the file's name as typed, or "the command line".
         kept: settings that a running server keeps, whatever a reload says, by their dotted names.
+        watch: reload when something in there changes; None: nobody develops here.
     """
 
     pools: tuple[PoolPlan, ...]
@@ -164,6 +178,7 @@ class Plan:
     log: LogPlan
     title: str
     kept: Mapping[str, str | int | None]
+    watch: Watch | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,20 +11,23 @@ import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from workerhub.config.dev import FLAG
 from workerhub.config.english import nearest
 from workerhub.config.kinds import Share
 from workerhub.config.machine import usable_cpus
 from workerhub.config.places import Places
 from workerhub.config.report import Report, spelt
 from workerhub.config.sources import Invocation, Sources, read_sources
-from workerhub.config.tree import DEFAULT, Key, Layer, Origin
+from workerhub.config.tree import DEFAULT, Key, Layer, Origin, Source
 from workerhub.config.validate import own_options, validate, validate_options
 from workerhub.config.words import Override
 from workerhub.errors import ConfigError, ContractError
 from workerhub.http import HttpSettings
-from workerhub.plan import AppReference, Identity, LogPlan, OptionsPlan, Plan, PoolPlan, WorkerReference
+from workerhub.plan import AppReference, Identity, LogPlan, OptionsPlan, Plan, PoolPlan, Watch, WorkerReference
 from workerhub.supervisor.policy import PoolPolicy
 from workerhub.worker import (
     ServeSettings,
@@ -39,7 +42,6 @@ from workerhub.worker.lazy import declared_lazily
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from workerhub.config.models import ServerConfig
 
@@ -92,6 +94,9 @@ def load_configuration(invocation: Invocation) -> Configuration:
         raise ConfigError(report.problems(), report.title)
     places = Places(config, sources.chosen, report)
     places.check()
+    if invocation.dev and find_spec("watchfiles") is None:
+        origin = Origin(Source.COMMAND_LINE, FLAG, Path.cwd())
+        report.add(origin, (), "needs watchfiles, to notice changes; pip install 'workerhub[dev]'")
     worker = _worker_class(config, sources, places, report)
     options = None
     if worker is not None:
@@ -102,8 +107,9 @@ def load_configuration(invocation: Invocation) -> Configuration:
     report.raise_if_any()
     if worker is None or options is None:  # pragma: no cover  # each has left a problem in the report
         raise AssertionError
-    pool = _pool(config, places, worker, packed, capacity)
-    return Configuration(config, sources.chosen, options, _plan(config, places, pool, invocation.title))
+    pool = _pool(config, places, worker, packed, capacity, dev=invocation.dev)
+    watch = _watch(places, sources.chosen) if invocation.dev else None
+    return Configuration(config, sources.chosen, options, _plan(config, places, pool, invocation.title, watch))
 
 
 def _setting(config: ServerConfig, key: Key) -> str | int | None:
@@ -194,7 +200,9 @@ def _packed(worker: WorkerClass | None, options: WorkerOptions | None, sources: 
     return OptionsPlan(written, values)
 
 
-def _pool(config: ServerConfig, places: Places, worker: WorkerClass, options: OptionsPlan, capacity: int) -> PoolPlan:
+def _pool(
+    config: ServerConfig, places: Places, worker: WorkerClass, options: OptionsPlan, capacity: int, *, dev: bool
+) -> PoolPlan:
     size = config.worker.processes or usable_cpus()
     module, _, qualname = worker.target.partition(":")
     return PoolPlan(
@@ -204,7 +212,7 @@ def _pool(config: ServerConfig, places: Places, worker: WorkerClass, options: Op
         options=options,
         capacity=capacity,
         app=AppReference.parse(config.app),
-        serve=_serve_settings(config, worker, size),
+        serve=_serve_settings(config, worker, size, dev=dev),
         identity=Identity(
             user=config.user,
             group=config.group,
@@ -242,7 +250,7 @@ def _policy(config: ServerConfig, size: int) -> PoolPolicy:
     )
 
 
-def _serve_settings(config: ServerConfig, worker: WorkerClass, size: int) -> ServeSettings:
+def _serve_settings(config: ServerConfig, worker: WorkerClass, size: int, *, dev: bool) -> ServeSettings:
     timeouts, http = config.timeouts, config.http
     keepalive = worker.cls.default_keepalive if isinstance(timeouts.keepalive, str) else timeouts.keepalive
     return ServeSettings(
@@ -257,6 +265,7 @@ def _serve_settings(config: ServerConfig, worker: WorkerClass, size: int) -> Ser
             forwarded=http.forwarded,
             server_header=http.server_header,
             keepalive=keepalive is not None,
+            show_errors=dev,
         ),
         request_timeout=timeouts.request,
         header_timeout=timeouts.header,
@@ -268,7 +277,13 @@ def _serve_settings(config: ServerConfig, worker: WorkerClass, size: int) -> Ser
     )
 
 
-def _plan(config: ServerConfig, places: Places, pool: PoolPlan, title: str) -> Plan:
+def _watch(places: Places, said: Layer) -> Watch:
+    """What somebody who develops may change: whatever workers import from, and the files of the configuration."""
+    files = {origin.place.rpartition(":")[0] for origin in said.origins.values() if origin.source is Source.FILE}
+    return Watch(places.import_path(), tuple(sorted(Path(file).absolute() for file in files)))
+
+
+def _plan(config: ServerConfig, places: Places, pool: PoolPlan, title: str, watch: Watch | None) -> Plan:
     log = places.log()
     return Plan(
         pools=(pool,),
@@ -279,4 +294,5 @@ def _plan(config: ServerConfig, places: Places, pool: PoolPlan, title: str) -> P
         log=LogPlan(log.level, log.format, log.file or "-", log.access, log.access_format),
         title=title,
         kept={".".join(key): _setting(config, key) for key in UNCHANGEABLE},
+        watch=watch,
     )

@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
+from workerhub import planning
 from workerhub.config.addresses import TcpAddress, UnixAddress
 from workerhub.config.machine import usable_cpus
 from workerhub.config.report import render
 from workerhub.errors import ConfigError
-from workerhub.plan import AppReference, OptionsPlan, Plan, Refusal, WorkerReference, pack, unchangeable, unpack
+from workerhub.plan import AppReference, OptionsPlan, Plan, Refusal, Watch, WorkerReference, pack, unchangeable, unpack
 from workerhub.planning import Invocation, Override, load_plan
 from workerhub.worker import OptionValues
 
@@ -268,3 +269,35 @@ def test_a_plan_brings_neither_pydantic_nor_strangers_to_who_opens_it(tmp_path: 
         [sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=60, env=dict(os.environ)
     )
     assert told.stdout == "[]\n"
+
+
+def develop(tmp_path: Path, *sets: str) -> Plan:
+    """The plan of a file with settings for production, while somebody develops."""
+    (tmp_path / "server.toml").write_text(
+        'app = "a:b"\npython_path = ["lib"]\n[worker]\nprocesses = 8\n[timeouts]\nrequest = "30s"\n', encoding="utf-8"
+    )
+    (tmp_path / "lib").mkdir()
+    overrides = tuple(Override(key, value, "--set") for key, _, value in (text.partition("=") for text in sets))
+    return load_plan(Invocation(Path("server.toml"), overrides=overrides, environ={}, dev=True))
+
+
+def test_dev_is_over_the_file_and_under_the_rest_of_the_command_line(tmp_path: Path) -> None:
+    made = develop(tmp_path, "timeouts.request=5s")
+    (pool,) = made.pools
+    assert (pool.policy.size, pool.policy.request_timeout) == (1, 5.0)
+    assert pool.serve.http.show_errors
+
+
+def test_what_dev_watches(tmp_path: Path) -> None:
+    assert develop(tmp_path).watch == Watch((tmp_path / "lib", tmp_path), (tmp_path / "server.toml",))
+    assert plan().watch is None
+    assert not plan().pools[0].serve.http.show_errors
+
+
+def test_dev_needs_a_watcher(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(planning, "find_spec", lambda _name: None)
+    with pytest.raises(ConfigError) as caught:
+        develop(tmp_path)
+    assert list(map(str, caught.value.problems)) == [
+        "--dev: needs watchfiles, to notice changes; pip install 'workerhub[dev]'"
+    ]

@@ -23,6 +23,7 @@ from workerhub.child.hooks import call_hook
 from workerhub.child.leaving import BootBreaker, ToldToLeave
 from workerhub.child.overdue import Overdue
 from workerhub.child.stacks import traceback_of
+from workerhub.child.stand_in import stand_in
 from workerhub.kernel.birth import Birth
 from workerhub.kernel.board import RunRecord
 from workerhub.kernel.identity import IdentityError, set_title, take_identity
@@ -32,6 +33,7 @@ from workerhub.logs import ErrorLog, Logs
 from workerhub.plan import PoolPlan
 from workerhub.supervisor.commands import Spawn
 from workerhub.supervisor.exits import WorkerExit
+from workerhub.supervisor.pools import FIRST_GENERATION
 from workerhub.worker import Books, Worker, WorkerContext, WSGIApplication
 
 
@@ -146,7 +148,10 @@ class _Life:
         try:
             app = load_application(self._pool.app)
         except LoadError as error:
-            raise _FailedError(WorkerExit.APP_FAILED, str(error), error.detail) from error
+            if not (self._pool.serve.http.show_errors and self._order.generation == FIRST_GENERATION):
+                raise _FailedError(WorkerExit.APP_FAILED, str(error), error.detail) from error
+            self._log.error(f"{error}; requests are answered with this until a change mends it", error.detail)
+            app = stand_in(error)
         try:
             self._call_hook("worker_ready")
         except LoadError as error:

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import click
 
 from workerhub.config.catalogue import SETTINGS, Setting
+from workerhub.config.dev import FLAG
 from workerhub.config.report import ENVIRONMENT_PREFIX
 from workerhub.planning import Invocation, Override
 
@@ -26,7 +27,7 @@ def takes_configuration(verb: Verb) -> Verb:
 
     @functools.wraps(verb)
     def gathered(
-        config: str | None, app: str | None, profile: str | None, sets: tuple[str, ...], **rest: Any
+        config: str | None, app: str | None, profile: str | None, sets: tuple[str, ...], *, dev: bool, **rest: Any
     ) -> object:
         overrides = [override for setting in _FLAGGED for override in _flag_overrides(setting, rest)]
         overrides += [_set_override(text) for text in sets]
@@ -35,7 +36,7 @@ def takes_configuration(verb: Verb) -> Verb:
         path = Path(config) if config is not None else None
         if path is None and app is None and not _names_app(overrides):
             _refuse_nothing()
-        return verb(Invocation(path, app, profile, tuple(overrides), dict(os.environ)), **rest)
+        return verb(Invocation(path, app, profile, tuple(overrides), dict(os.environ), dev), **rest)
 
     decorated: Any = gathered
     for option in reversed(_options()):
@@ -48,6 +49,11 @@ def _options() -> list[Callable[[Any], Any]]:
         click.argument("app", required=False, metavar="[APP]"),
         click.option("-c", "--config", metavar="FILE", help="The configuration file, .toml or .py."),
         click.option("--profile", metavar="NAME", help="Apply [profiles.NAME] of the file.  [env: WORKERHUB_PROFILE]"),
+        click.option(
+            FLAG,
+            is_flag=True,
+            help="While you develop: one worker, new at each change of the source; errors in the browser.",
+        ),
         *(_flag_option(setting) for setting in _FLAGGED),
         click.option(
             "--set", "sets", metavar="KEY=VALUE", multiple=True, help="Set any setting: --set timeouts.request=2m."

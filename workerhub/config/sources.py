@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from workerhub.config.dev import dev_layer
 from workerhub.config.english import nearest, show
 from workerhub.config.python_file import read_python
 from workerhub.config.report import COMMAND_LINE, Report
@@ -21,7 +22,11 @@ from workerhub.config.words import PROFILE_VARIABLE, Override, command_line_laye
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-ENVIRONMENT_POSITION, COMMAND_LINE_POSITION = 1_000_000, 1_000_001  # behind any number of files
+ENVIRONMENT_POSITION, DEV_POSITION, COMMAND_LINE_POSITION = (
+    1_000_000,
+    1_000_001,
+    1_000_002,
+)  # behind any number of files
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +39,7 @@ class Invocation:
         profile: the profile's name, as typed.
         overrides: settings from the command line, in order.
         environ: the process environment.
+        dev: somebody is changing the code.
     """
 
     path: Path | None = None
@@ -41,6 +47,7 @@ class Invocation:
     profile: str | None = None
     overrides: tuple[Override, ...] = ()
     environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+    dev: bool = False
 
     @property
     def title(self) -> str:
@@ -88,7 +95,7 @@ def _words(invocation: Invocation, here: Path) -> Layer:
     if invocation.app is not None:
         origin = Origin(Source.COMMAND_LINE, COMMAND_LINE, here, (COMMAND_LINE_POSITION, 0))
         command_line.put(("app",), invocation.app, origin)
-    return command_line.over(environment)
+    return command_line.over(dev_layer(here, DEV_POSITION).over(environment) if invocation.dev else environment)
 
 
 def _read_files(path: Path, report: Report, above: tuple[Path, ...] = ()) -> Layer | None:

@@ -101,24 +101,33 @@ class Refused(Exception):  # noqa: N818  # a verdict, not an error of ours
         self.fault = fault
 
 
-def error_answer(status: int, text: str, *, date: bytes, server: str | None, with_body: bool) -> tuple[bytes, int]:
+def error_answer(
+    status: int,
+    text: str,
+    page: tuple[str, bytes] | None = None,
+    *,
+    date: bytes,
+    server: str | None,
+    with_body: bool,
+) -> tuple[bytes, int]:
     """A whole answer that closes the connection, and the size of its body.
 
     Args:
         status: the status code; its reason phrase is looked up.
         text: one sentence.
+        page: in its place, a body and, in front of it, its Content-Type.
         date: the Date line with its CRLF.
         server: the value of the Server line, or None for none.
         with_body: False for a HEAD request: the fields are the same, the body stays away (RFC 9110, 9.3.2).
     """
     reason = REASONS.get(status, "Error")
-    body = f"{status} {reason}\n{text}\n".encode("ascii")
+    content_type, body = page or ("text/plain; charset=us-ascii", f"{status} {reason}\n{text}\n".encode("ascii"))
     server_line = f"Server: {server}\r\n" if server else ""
     head = b"".join(
         (
             f"HTTP/1.1 {status} {reason}\r\n".encode("ascii"),
             date,
-            f"{server_line}Content-Type: text/plain; charset=us-ascii\r\nContent-Length: {len(body)}\r\n"
+            f"{server_line}Content-Type: {content_type}\r\nContent-Length: {len(body)}\r\n"
             "Connection: close\r\n\r\n".encode("latin-1"),
         )
     )

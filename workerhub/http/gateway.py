@@ -40,12 +40,12 @@ class WsgiGateway:
 
     Args:
         app: the application.
-        settings: `server_header` and `keepalive` are what is used of them.
+        settings: `server_header`, `keepalive` and `show_errors` are what is used of them.
         on_error: told about everything that an application did wrong, at once, with its traceback still on the exception; also about
             a `BodyError` that it let through. Not about `RequestTimeout`, which the worker itself raised, nor about clients that left.
     """
 
-    __slots__ = ("_app", "_keepalive", "_on_error", "_server")
+    __slots__ = ("_app", "_keepalive", "_on_error", "_server", "_show_errors")
 
     def __init__(
         self, app: WsgiApplication, settings: HttpSettings, on_error: Callable[[Request, BaseException], None]
@@ -53,6 +53,7 @@ class WsgiGateway:
         self._app = app
         self._on_error = on_error
         self._keepalive = settings.keepalive
+        self._show_errors = settings.show_errors
         self._server = f"Server: {settings.server_header}\r\n".encode("latin-1") if settings.server_header else b""
 
     def run(self, request: Request, output: Output, date: bytes, *, last: bool = False) -> Outcome:
@@ -105,9 +106,18 @@ class WsgiGateway:
         if response.started:
             return
         try:
-            response.replace(*_verdict(error))
+            status, text = _verdict(error)
+            response.replace(status, text, self._page(request, error) if status == 500 else None)
         except ClientDisconnected:
             response.gone = True
+
+    def _page(self, request: Request, error: BaseException) -> tuple[str, bytes] | None:
+        """What a developer is shown, where one is: Content-Type and body."""
+        if not self._show_errors:
+            return None
+        from workerhub.http.error_page import error_page  # noqa: PLC0415  # never in production
+
+        return error_page(request, error)
 
     def _close(
         self, request: Request, response: Response, result: Iterable[bytes], error: BaseException | None

@@ -188,15 +188,21 @@ class Response:
         elif self._left:
             raise LengthMismatch(f"the application announced {self._length} bytes and sent {self.sent}")
 
-    def replace(self, status: int, text: str) -> None:
-        """Answer with an error instead; only before the head is out. Raises ClientDisconnected."""
+    def replace(self, status: int, text: str, page: tuple[str, bytes] | None = None) -> None:
+        """Answer with an error instead; only before the head is out. Raises ClientDisconnected.
+
+        Args:
+            status: the status code.
+            text: one sentence.
+            page: in its place, a body and, in front of it, its Content-Type.
+        """
         self.status = status
         self.started = True
         if self._request.stream is not None:
             self._request.stream.begin_answer()
         server = self._server.removeprefix(b"Server: ").rstrip().decode("latin-1")
         answer, self.sent = error_answer(
-            status, text, date=self._date, server=server, with_body=self._request.method != "HEAD"
+            status, text, page, date=self._date, server=server, with_body=self._request.method != "HEAD"
         )
         self._send(answer)
 

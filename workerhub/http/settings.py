@@ -21,6 +21,7 @@ class HttpSettings:
         forwarded: which family of forwarding fields is believed from a trusted proxy.
         server_header: the value of `Server:` in answers; None for no such line.
         keepalive: False makes every answer say `Connection: close`.
+        show_errors: answer with the traceback when the application fails. For who develops it alone.
     """
 
     parser: Literal["auto", "httptools", "h11"]
@@ -33,3 +34,4 @@ class HttpSettings:
     forwarded: Literal["x-forwarded", "rfc7239", "off"]
     server_header: str | None
     keepalive: bool
+    show_errors: bool = False

@@ -3,6 +3,7 @@
 * `loop` — `Master`: happenings become events, commands become deeds.
 * `stage` — what the loop needs besides a kernel.
 * `generations` — the real stage: plans, listeners and logs, by generation.
+* `watcher` — reloads while somebody develops.
 * `signals` — what each signal means.
 * `serve` — everything put together: from a command line to an exit code.
 """

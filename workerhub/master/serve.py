@@ -6,6 +6,8 @@ import gc
 import os
 import sys
 from contextlib import ExitStack, suppress
+from functools import partial
+from typing import TYPE_CHECKING
 
 from workerhub import __version__
 from workerhub.errors import BindError
@@ -20,6 +22,13 @@ from workerhub.master.generations import Generations, find_owner, open_plan_logs
 from workerhub.master.loop import Master
 from workerhub.plan import Plan, Planner
 from workerhub.supervisor import ServerExit
+
+if TYPE_CHECKING:
+    from workerhub.master.watcher import Watcher
+
+
+_PRIVATE = ("http://127.", "http://[::1]", "unix:")
+"""How addresses begin that only this machine reaches."""
 
 
 def serve(planner: Planner, plan: Plan, systemd: FromSystemd = FromSystemd()) -> int:  # noqa: B008  # immutable
@@ -59,14 +68,20 @@ def _serve(planner: Planner, plan: Plan, logs: Logs, systemd: FromSystemd) -> in
         except BindError as error:
             logs.error.error(str(error))
             return ServerExit.CANNOT_BIND
+        watcher = _watch(plan, logs, listeners)
         kernel = PosixKernel()
         stack.callback(kernel.close)
+        if watcher is not None:
+            stack.callback(watcher.close)  # before the kernel, which knows what to do when it sends a signal
+            kernel.private.add(watcher.fileno())
+        if pidfile is not None:
+            kernel.private.add(pidfile.fd)
         notifier = Notifier(
             systemd.notify_socket, systemd.watchdog, lambda trouble: stage.log("warning", trouble, {}, "")
         )
         stack.callback(notifier.close)
+        kernel.private.add(notifier.fileno())
         kernel.private.update(passed.fd for passed in systemd.sockets)  # a listener is a duplicate of its own
-        kernel.private.update(fd for fd in (notifier.fileno(), pidfile.fd if pidfile is not None else -1) if fd >= 0)
         set_title("master", plan.name)
         logs.error.info(start_line(plan, listeners))
         for passed in listeners.unclaimed():
@@ -74,6 +89,17 @@ def _serve(planner: Planner, plan: Plan, logs: Logs, systemd: FromSystemd) -> in
         gc.freeze()  # what is here now stays until the end: never looked at again, its pages are shared with every worker
         gc.enable()
         return Master(kernel, stage, _draw, notifier).run()
+
+
+def _watch(plan: Plan, logs: Logs, listeners: Listeners) -> Watcher | None:
+    """Have the source watched, if somebody develops."""
+    if plan.watch is None:
+        return None
+    from workerhub.master.watcher import Watcher  # noqa: PLC0415  # never in production
+
+    if public := [url for url in listeners.urls(plan.bind) if not url.startswith(_PRIVATE)]:
+        logs.error.warning(f"--dev shows source code to whoever asks, and many can: {', '.join(public)}")
+    return Watcher(plan.watch, plan.name, logs, partial(listeners.close_others, ()))
 
 
 def _draw(most: int) -> int:
