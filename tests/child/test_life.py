@@ -338,6 +338,44 @@ def test_abort_ends_a_worker_now_and_saves_what_was_printed(house: House) -> Non
     assert (house.home / "printed").read_text() == "from a request\n"
 
 
+class Holds(Diary):
+    """Has a request in a thread of its own when it is told to leave now."""
+
+    def serve(self, app: WSGIApplication) -> None:
+        def held_up_in_here() -> None:
+            self.context._books.records[0].begin(b"GET /held", b"192.0.2.1", time.monotonic() - 60.0, math.inf)
+            time.sleep(60)
+
+        threading.Thread(target=held_up_in_here, daemon=True).start()
+        super().serve(app)
+
+
+@pytest.mark.parametrize("asked", [True, False], ids=["not drained in time", "fast stop"])
+def test_what_is_cut_is_logged_with_its_stack_if_stacks_were_asked_for(house: House, *, asked: bool) -> None:
+    child = house.spawn(Holds)
+    house.ready(child)
+    wait_for(lambda: house.stage.kernel.read_board({})[child].runs, "the request")
+    for nudge in (Nudge.DUMP, Nudge.ABORT) if asked else (Nudge.ABORT,):
+        house.stage.kernel.nudge(child, nudge)
+    assert house.end(child)[0] == WorkerExit.ABORTED
+    log = house.log()
+    assert log.count("main/1: request cut: GET /held from 192.0.2.1, 60.") == asked
+    assert log.count("in held_up_in_here") == asked
+
+
+def test_a_cut_that_can_not_be_told_is_a_cut(house: House) -> None:
+    class Untold(Holds):
+        def stack(self, index: int) -> Any:
+            raise SystemExit(3)
+
+    child = house.spawn(Untold)
+    house.ready(child)
+    wait_for(lambda: house.stage.kernel.read_board({})[child].runs, "the request")
+    for nudge in (Nudge.DUMP, Nudge.ABORT):
+        house.stage.kernel.nudge(child, nudge)
+    assert house.end(child)[0] == WorkerExit.ABORTED
+
+
 def test_logs_are_opened_anew(house: House) -> None:
     child = house.spawn()
     house.ready(child)

@@ -12,13 +12,13 @@ from __future__ import annotations
 
 import atexit
 import os
-import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from types import FrameType
-from typing import Any, NoReturn
+from typing import Any
 
 from workerhub.child.application import LoadError, load_application
+from workerhub.child.cut import Cut, abort
 from workerhub.child.hooks import call_hook
 from workerhub.child.leaving import BootBreaker, ToldToLeave
 from workerhub.child.overdue import Overdue
@@ -68,7 +68,7 @@ def live(
     set_title(f"worker {name} (generation {order.generation})", title)
     life = _Life(birth, pool, order, log)
     birth.signals.actions[Heard.REOPEN] = lambda _frame: logs.reopen()
-    birth.signals.actions[Heard.ABORT] = _abort
+    birth.signals.actions[Heard.ABORT] = abort
     birth.signals.actions[Heard.LEAVE] = breaker = BootBreaker()
     try:
         if birth.signals:  # came before anybody could raise it
@@ -168,6 +168,7 @@ class _Life:
         birth = self._birth
         overdue = Overdue(birth.row, self._records, self._worker, self._log)
         birth.signals.actions[Heard.INTERRUPT] = overdue
+        birth.signals.actions[Heard.ABORT] = Cut(birth.row, self._records, self._worker, self._log, birth.signals)
         birth.report_ready()
         name = self._pool.worker.name
         try:
@@ -210,14 +211,6 @@ class _Life:
 
 def _go_on(_frame: FrameType | None) -> None:
     """Nothing more than what the signal says by itself."""
-
-
-def _abort(_frame: FrameType | None) -> NoReturn:
-    """Leave now. What runs is cut; only what was already printed is saved."""
-    for stream in (sys.stdout, sys.stderr):
-        with suppress(BaseException):
-            stream.flush()
-    os._exit(WorkerExit.ABORTED)
 
 
 def _in_a_line(error: BaseException) -> str:

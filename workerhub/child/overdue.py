@@ -7,7 +7,7 @@ from time import monotonic
 from types import FrameType
 from typing import Any
 
-from workerhub.child.stacks import stack_of_task, stack_of_thread, traceback_of
+from workerhub.child.stacks import stack_of_request, traceback_of
 from workerhub.errors import RequestTimeout
 from workerhub.kernel.board import BoardRow, RunRecord
 from workerhub.supervisor.events import Run
@@ -53,19 +53,11 @@ class Overdue:
         age, limit = now - run.started_at, run.deadline - run.started_at
         self._log.error(
             f"request timed out: {run.line} from {run.client or '-'}, {age:.1f} s old, limit {limit:g} s",
-            self._stack(run.index, frame),
+            stack_of_request(self._worker, run.index, self._records[run.index].thread, frame),
             request=run.line,
             client=run.client,
             seconds=round(age, 3),
         )
-
-    def _stack(self, index: int, frame: FrameType | None) -> str:
-        """Where a request is: its task's stack, where the class tells it, else its thread's."""
-        try:
-            own = self._worker.stack(index)
-        except Exception:  # noqa: BLE001  # a plug-in's failure costs a detail
-            own = None
-        return stack_of_thread(self._records[index].thread, frame) if own is None else stack_of_task(own)
 
     def _end(self, run: Run) -> RequestTimeout | None:
         """Have the worker class end it; what it wants to raise in the main thread waits until all were told."""

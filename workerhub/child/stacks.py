@@ -10,6 +10,9 @@ from pathlib import Path
 from threading import enumerate as all_threads
 from traceback import FrameSummary, StackSummary
 from types import FrameType
+from typing import Any
+
+from workerhub.worker import Worker
 
 _OUR_FILES = str(Path(__file__).parents[1]) + "/"
 _GATEWAY_FILES = _OUR_FILES + "http/"
@@ -22,6 +25,22 @@ def traceback_of(error: BaseException) -> str:
     frames = list(dropwhile(_is_machinery, told.stack))
     told.stack = StackSummary.from_list(frames)
     return "".join(told.format())
+
+
+def stack_of_request(worker: Worker[Any], index: int, thread: int, interrupted: FrameType | None) -> str:
+    """Where a request is: its task's stack, where the worker class tells it, else its thread's.
+
+    Args:
+        worker: whose request it is.
+        index: its request slot.
+        thread: the identifier of the thread that began it.
+        interrupted: as `stack_of_thread` wants it.
+    """
+    try:
+        own = worker.stack(index)
+    except Exception:  # noqa: BLE001  # a plug-in's failure costs a detail
+        own = None
+    return stack_of_thread(thread, interrupted) if own is None else stack_of_task(own)
 
 
 def stack_of_thread(thread: int, interrupted: FrameType | None) -> str:

@@ -97,6 +97,7 @@ class WorkerSignals:
         self._row = row
         self._leaving = False
         self.leaves_queue = False
+        self._dump_fd = -1
         self._reader, self._writer = os.pipe()
         os.set_blocking(self._reader, False)
         os.set_blocking(self._writer, False)
@@ -104,6 +105,7 @@ class WorkerSignals:
 
     def install(self, dump_fd: int) -> None:
         """Take over this process's signals. Main thread only; signals are blocked meanwhile by the caller."""
+        self._dump_fd = dump_fd
         for number, heard in WORKER_SIGNALS.items():
             signal.signal(number, self._heard)
             signal.siginterrupt(number, heard is not Heard.NOTHING)
@@ -120,6 +122,11 @@ class WorkerSignals:
     def server(self) -> bool:
         """True: the whole server stops, so what waits in the accept queue has nobody else and is served first."""
         return self._row.closing and not self.leaves_queue
+
+    @property
+    def asked_for_stacks(self) -> bool:
+        """Whether this worker left its stacks behind, because the master wanted to know what it waits for."""
+        return os.fstat(self._dump_fd).st_size > 0
 
     def fileno(self) -> int:
         """A descriptor for a poller; readable when something happened, until `clear` is called."""
