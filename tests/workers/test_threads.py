@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import socket
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from pydantic import ValidationError
 from support.apps import facts, hello
-from support.raw import get
+from support.raw import RawClient, get
 from support.serving import serving
 from support.waiting import wait_for
 from workerhub_workers.threaded import ThreadedWorker
@@ -76,6 +77,33 @@ def test_never_more_than_there_are_threads() -> None:
         for client in clients:
             client.send(get() * 5)
         assert max(int(client.answer().text) for client in clients for _ in range(5)) <= 3
+
+
+def test_it_takes_no_more_than_it_has_threads_for(latch: Callable[[], Latch]) -> None:
+    """Also as long as it believes that requests are so brisk that one thread is enough."""
+    running, go_on = latch(), latch()
+
+    def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        running.open()
+        go_on.wait()
+        return hello(environ, start_response)
+
+    listener = socket.create_server(("127.0.0.1", 0))
+    sibling = listener.dup()
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(RawClient(listener.getsockname())) for _ in range(6)]
+        for client in clients:
+            client.send(get())
+        server = stack.enter_context(serving(ThreadedWorker, app, options={"threads": 2}, listeners=(listener,)))
+        for _ in range(2):
+            running.wait()
+        sibling.settimeout(30)
+        for _ in range(4):
+            sibling.accept()[0].close()
+        go_on.open(2)
+        assert [client.answer().status for client in clients[:2]] == [200, 200]
+        assert server.requests()[0] == 2
+    sibling.close()
 
 
 def test_the_environ_says_so() -> None:

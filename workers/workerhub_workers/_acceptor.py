@@ -58,6 +58,16 @@ class Acceptor:
             for fd in self._listeners:
                 self._poller.unregister(fd)
 
+    def stand_last(self) -> None:
+        """Let the siblings be asked first for the next connection.
+
+        It wakes the one of those who sleep that has watched for longest (EPOLLEXCLUSIVE): as long as that one sleeps again in time, always the
+        same, who would hold all connections that are kept in the end.
+        """
+        if self._watching:
+            self.unwatch()
+            self.watch()
+
     def report(self, fd: int) -> None:
         """The poller reported a descriptor; remember it if it is a listener."""
         if fd in self._listeners:

@@ -169,10 +169,11 @@ class Crew:
     # For the reactor.
 
     def has_room(self) -> bool:
-        """Whether a thread waits; if none does, the next one to wait wakes the reactor."""
-        if not self._waiting:
+        """Whether more threads wait than requests; if not, the next thread to wait wakes the reactor."""
+        if len(self._waiting) <= len(self.reactor.runnable):
             self._is_short = True
-            if not self._waiting:  # still: one may have come before it could know that it is missed
+            # Still: a thread may have come before it could know that it is missed.
+            if len(self._waiting) <= len(self.reactor.runnable):
                 return False
         self._is_short = False
         return True

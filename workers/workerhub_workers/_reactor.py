@@ -46,6 +46,10 @@ CROWD_TIME = 0.0005
 """Seconds for which connections are then accepted without asking the poller in between: it saves a tenth of the cost of a
 connection that is used once. So short that neither siblings nor other connections notice."""
 
+NEWCOMER_TIME = 0.001
+"""Seconds for which a process that has siblings takes no other connection after one that hasn't said anything yet. That one is about to
+need what is free here; and one that says nothing at all is no hindrance for longer. (Many connect at once, and only then ask.)"""
+
 DRAIN_LINGER = 1.0
 """Seconds that an idle keep-alive connection is kept when the worker leaves: a request that is on its way is then answered
 with `Connection: close` instead of meeting a closed socket."""
@@ -131,6 +135,10 @@ class Reactor:
         self._date = HttpDate()
         self._mode = Mode.SERVING
         self._crowded = 0
+        self._has_siblings = settings.multiprocess
+        self._held = 0
+        self._newcomer: Connection | None = None
+        self._newcomer_until = 0.0
         self._limit = _connection_limit(max_connections, context.log)
         self._acceptor = Acceptor(context.listeners, self.poller, context.log)
         self._unemptied = list(context.listeners)
@@ -165,12 +173,19 @@ class Reactor:
         self.wakes_at = math.inf
         until = self.next_check
         has_room = self._owner.has_room()
-        if self._mode is Mode.SERVING and has_room and not acceptor.paused():
+        awaits_newcomer = self._newcomer is not None and self._awaits_newcomer()
+        if self._mode is Mode.SERVING and has_room and not awaits_newcomer and not acceptor.paused():
+            held = len(self.connections)
+            if held > self._held and self._has_siblings:
+                acceptor.stand_last()
+            self._held = held
             acceptor.watch()
         else:
             # Before sleeping, not when one is reported: a report to this process is one that no sibling got.
             acceptor.unwatch()
             until = min(until, acceptor.resume_at or until)
+            if awaits_newcomer:
+                until = min(until, self._newcomer_until)
         if has_room and self._mode is Mode.EMPTYING and not acceptor.paused():
             self.wakes_at = -math.inf
             return 0.0
@@ -242,7 +257,7 @@ class Reactor:
                 self._serve_one(listener)
             return
         until = monotonic() + CROWD_TIME
-        while has_room() and monotonic() < until:
+        while has_room() and self._newcomer is None and monotonic() < until:
             if not self._serve_one(listener):
                 self._crowded = 0
                 return
@@ -267,9 +282,19 @@ class Reactor:
             connection.ready(IN)  # with its first request, more often than not
         except Exception:  # noqa: BLE001  # one connection's trouble is not the others'
             self.mishap(connection)
+        if connection.idle and self._has_siblings:
+            self._newcomer = connection
+            self._newcomer_until = monotonic() + NEWCOMER_TIME
         if self.runnable:
             self._owner.dispatch()
         return True
+
+    def _awaits_newcomer(self) -> bool:
+        """Whether the latest connection may be about to say what it wants."""
+        if self._newcomer is not None and self._newcomer.idle and monotonic() < self._newcomer_until:
+            return True
+        self._newcomer = None
+        return False
 
     def _oldest_idle(self) -> Connection | None:
         """The connection that has to make room for a new one."""
