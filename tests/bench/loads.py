@@ -1,0 +1,104 @@
+"""Clients: wrk, which asks as fast as it is answered, and some that are in no hurry at all."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import socket
+import subprocess
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+_SCRIPT = """\
+local requests = {}
+function init(args)
+  math.randomseed(1)
+  for _, path in ipairs(args) do requests[#requests + 1] = wrk.format("GET", path) end
+end
+function request()
+  return requests[math.random(#requests)]
+end
+function done(summary, latency)
+  io.write(string.format("latency %d %d %d\\n", latency:percentile(50), latency:percentile(99), latency:percentile(99.9)))
+end
+"""
+"""Asks for one of the paths on the command line, by a dice that falls the same for everybody."""
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What wrk saw: how many answers, and how long they took, in seconds."""
+
+    answers: int
+    median: float
+    p99: float
+    p999: float
+
+
+def ask(
+    port: int, seconds: float, folder: Path, *, connections: int, paths: Sequence[str] = ("/",), close: bool = False
+) -> Served:
+    """Have so many connections ask for so long, each for the next thing as soon as it is answered.
+
+    Raises:
+        RuntimeError: wrk saw answers that were no success, or connections that failed.
+    """
+    script = folder / "wrk.lua"
+    script.write_text(_SCRIPT, encoding="utf-8")
+    header = ["-H", "Connection: close"] if close else []
+    url = f"http://127.0.0.1:{port}/"
+    ended = subprocess.run(
+        [
+            "wrk",
+            "-t1",
+            f"-c{connections}",
+            f"-d{seconds:g}s",
+            "--timeout",
+            "30s",
+            "-s",
+            str(script),
+            *header,
+            url,
+            *paths,
+        ],
+        capture_output=True,
+        text=True,
+        timeout=seconds + 60,
+        check=True,
+    )
+    found = re.search(r"(\d+) requests in", ended.stdout)
+    times = re.search(r"latency (\d+) (\d+) (\d+)", ended.stdout)
+    trouble = "Non-2xx" in ended.stdout or (not close and "Socket errors" in ended.stdout)
+    if found is None or times is None or trouble:
+        raise RuntimeError(ended.stdout)
+    median, p99, p999 = (int(number) / 1e6 for number in times.groups())
+    return Served(int(found[1]), median, p99, p999)
+
+
+@contextlib.contextmanager
+def trickling(port: int, clients: int, pause: float = 0.1) -> Iterator[None]:
+    """While the block runs, so many clients send their heads: a byte each, and again after `pause` seconds."""
+    over = threading.Event()
+    with contextlib.ExitStack() as stack:
+        socks = [stack.enter_context(socket.create_connection(("127.0.0.1", port))) for _ in range(clients)]
+        for sock in socks:
+            sock.sendall(b"GET / HTTP/1.1\r\nHost: slow\r\nX-Slow: ")
+
+        def trickle() -> None:
+            while not over.wait(pause):
+                for sock in socks:
+                    with contextlib.suppress(OSError):  # cut, as it deserves
+                        sock.sendall(b"z")
+
+        thread = threading.Thread(target=trickle)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()

@@ -1,0 +1,183 @@
+"""What is measured: each part has columns, contestants, and a way to fill one round into the table."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bench import contestants
+from bench.contestants import Contestant, running
+from bench.loads import ask, trickling
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from pathlib import Path
+
+    from bench.contestants import Running
+
+Rounds = dict[tuple[str, str], list[float]]
+"""What was measured, by contestant's name and column: one number a round. Seconds, bytes, or a ratio."""
+
+CONNECTIONS = 32
+"""For the cost of a request."""
+
+MANY_WORKERS = 4
+"""For the start and the memory."""
+
+CROWD = 200
+"""Clients that trickle."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """How a part is run."""
+
+    contestants: Sequence[Contestant]
+    rounds: int
+    seconds: float
+    folder: Path
+    say: Callable[[str], None]
+
+    def counted(self, name: str) -> Iterable[int]:
+        """The rounds, each announced."""
+        for number in range(self.rounds):
+            self.say(f"{name}, round {number + 1} of {self.rounds}")
+            yield number
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A measure, and how it is shown."""
+
+    name: str
+    unit: str
+    scale: float
+    digits: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One sub-command.
+
+    Attributes:
+        title: what stands above its table.
+        columns: its measures.
+        contestants: who takes part.
+        measure: runs all rounds.
+    """
+
+    title: str
+    columns: tuple[Column, ...]
+    contestants: tuple[Contestant, ...]
+    measure: Callable[[Run, Rounds], None]
+
+
+def _add(into: Rounds, contestant: Contestant, column: str, number: float) -> None:
+    into.setdefault((contestant.name, column), []).append(number)
+
+
+def _cost(server: Running, run: Run, *, close: bool) -> float:
+    """CPU seconds that the server's processes need for one request."""
+    before = server.cpu
+    served = ask(server.port, run.seconds, run.folder, connections=CONNECTIONS, close=close)
+    return (server.cpu - before) / served.answers
+
+
+def _measure_cost(run: Run, into: Rounds, *, close: bool) -> None:
+    """One worker each, all running, asked in turn."""
+    column = "close" if close else "keep-alive"
+    with contextlib.ExitStack() as stack:
+        servers = [(each, stack.enter_context(running(each, run.folder))) for each in run.contestants]
+        for _, server in servers:
+            ask(server.port, min(1.0, run.seconds), run.folder, connections=CONNECTIONS)
+        for _ in run.counted(column):
+            for each, server in servers:
+                _add(into, each, column, _cost(server, run, close=close))
+
+
+def _measure_start(run: Run, into: Rounds) -> None:
+    """One contestant after the other, from its start to its first answer."""
+    for _ in run.counted("start"):
+        for each in run.contestants:
+            with running(each, run.folder, workers=MANY_WORKERS) as server:
+                _add(into, each, "start", server.first_answer)
+
+
+def _measure_memory(run: Run, into: Rounds) -> None:
+    """One contestant after the other, after some requests."""
+    for _ in run.counted("memory"):
+        for each in run.contestants:
+            with running(each, run.folder, workers=MANY_WORKERS) as server:
+                server.settle()
+                ask(server.port, min(1.0, run.seconds), run.folder, connections=CONNECTIONS, close=True)
+                _add(into, each, "memory", server.memory)
+
+
+def _measure_fairness(run: Run, into: Rounds) -> None:
+    """Two workers of four threads; nine of ten requests wait for 1 ms, one for 50 ms."""
+    paths = ("/1",) * 9 + ("/50",)
+    for _ in run.counted("fairness"):
+        for each in run.contestants:
+            with running(each, run.folder, workers=2, threads=4) as server:
+                server.settle()
+                served = ask(server.port, run.seconds, run.folder, connections=16, paths=paths)
+            _add(into, each, "p50", served.median)
+            _add(into, each, "p99", served.p99)
+            _add(into, each, "p99.9", served.p999)
+            _add(into, each, "answers", served.answers / run.seconds)
+
+
+def _measure_slow(run: Run, into: Rounds) -> None:
+    """Two workers, four good clients that ask for something that takes 1 ms, without and with a crowd."""
+    for _ in run.counted("slow"):
+        for each in run.contestants:
+            with running(each, run.folder, workers=2) as server:
+                server.settle()
+                alone = ask(server.port, run.seconds, run.folder, connections=4, paths=("/1",))
+                with trickling(server.port, CROWD):
+                    beside = ask(server.port, run.seconds, run.folder, connections=4, paths=("/1",))
+            _add(into, each, "p99 alone", alone.p99)
+            _add(into, each, "p99 beside", beside.p99)
+            _add(into, each, "ratio", beside.p99 / alone.p99)
+
+
+PARTS = {
+    "keepalive": Part(
+        f"One worker, {CONNECTIONS} connections that are kept: CPU time of the server for each request.",
+        (Column("keep-alive", "µs", 1e6),),
+        contestants.EVERYBODY,
+        lambda run, into: _measure_cost(run, into, close=False),
+    ),
+    "close": Part(
+        f"One worker, {CONNECTIONS} clients that connect anew each time: CPU time of the server for each request.",
+        (Column("close", "µs", 1e6),),
+        contestants.EVERYBODY,
+        lambda run, into: _measure_cost(run, into, close=True),
+    ),
+    "start": Part(
+        f"{MANY_WORKERS} workers: from the start to the first answer.",
+        (Column("start", "ms", 1e3),),
+        contestants.EVERYBODY,
+        _measure_start,
+    ),
+    "memory": Part(
+        f"{MANY_WORKERS} workers: PSS of all processes after some requests.",
+        (Column("memory", "MiB", 1 / 2**20),),
+        contestants.EVERYBODY,
+        _measure_memory,
+    ),
+    "fairness": Part(
+        "Two workers of four threads, 16 connections that are kept; 90 % of the requests take 1 ms, 10 % take 50 ms.",
+        (Column("p50", "ms", 1e3), Column("p99", "ms", 1e3), Column("p99.9", "ms", 1e3), Column("answers", "/s", 1, 0)),
+        (contestants.WORKERHUB_THREADED, contestants.GUNICORN_GTHREAD, contestants.GRANIAN, contestants.WAITRESS),
+        _measure_fairness,
+    ),
+    "slow": Part(
+        f"Two workers, four good clients whose requests take 1 ms: alone, and beside {CROWD} that send a byte each 100 ms.",
+        (Column("p99 alone", "ms", 1e3), Column("p99 beside", "ms", 1e3), Column("ratio", "", 1, 2)),
+        (contestants.WORKERHUB, contestants.WORKERHUB_THREADED, contestants.WORKERHUB_GEVENT),
+        _measure_slow,
+    ),
+}
+"""By sub-command."""
