@@ -1,28 +1,5 @@
-"""Waiting for a condition, never for a guessed time."""
+"""The shipped way of waiting, under the name by which our tests know it."""
 
-from __future__ import annotations
+from workerhub.testing.waiting import PATIENCE, wait_for
 
-import time
-from typing import TYPE_CHECKING, TypeVar
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-Found = TypeVar("Found")
-
-PATIENCE = 30.0
-"""Seconds: what a loaded machine may take. Only a test that fails waits so long."""
-
-
-def wait_for(condition: Callable[[], Found], what: str, *, timeout: float = PATIENCE) -> Found:
-    """Ask `condition` until its answer is true, and return that answer.
-
-    Raises:
-        AssertionError: `what` did not come about within `timeout` seconds.
-    """
-    limit = time.monotonic() + timeout
-    while not (found := condition()):
-        if time.monotonic() > limit:
-            raise AssertionError(f"waited {timeout:g} s in vain for {what}")
-        time.sleep(0.01)
-    return found
+__all__ = ["PATIENCE", "wait_for"]

@@ -273,7 +273,7 @@ def test_interrupts_and_stops_reach_a_main_thread_that_sleeps(latch: Callable[[]
         client.send(get())
         running.wait()
         server.interrupt()
-        wait_for(lambda: any("interrupt" in line for line in server.log("info")), "the handler")
+        wait_for(server.interrupts, "the handler")
         server.drain()
         go_on.open()
         assert server.wait() == 0
