@@ -36,6 +36,11 @@ def block(language: str, name: str) -> str:
     return found
 
 
+def source(page: Path, name: str) -> str:
+    """The Python file of that name: all blocks of the page that go into it, in order."""
+    return "\n\n".join(block.text for block in blocks("python", page) if block.name == name)
+
+
 def commands() -> list[str]:
     """Every line that the README has somebody type into a shell."""
     return [line for block in blocks("sh") for line in block.text.splitlines() if line and not line.startswith("#")]

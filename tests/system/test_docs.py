@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 DOCS = ROOT / "docs"
 PAGES = sorted(str(page.relative_to(DOCS)) for page in DOCS.rglob("*.md"))
 CONFIGS = [
-    pytest.param(block.text, id=f"{page}-{number}")
+    pytest.param(page, block.text, id=f"{page}-{number}")
     for page in PAGES
     for number, block in enumerate(readme.blocks("toml", DOCS / page))
 ]
@@ -36,8 +36,10 @@ def test_every_page_is_found_from_the_index() -> None:
     assert [page for page in PAGES if page != "index.md" and f"({page})" not in text] == []
 
 
-@pytest.mark.parametrize("text", CONFIGS)
-def test_every_configuration_is_valid(text: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("page", "text"), CONFIGS)
+def test_every_configuration_is_valid(page: str, text: str, tmp_path: Path) -> None:
+    for name in {block.name for block in readme.blocks("python", DOCS / page)} - {""}:
+        (tmp_path / name).write_text(readme.source(DOCS / page, name), encoding="utf-8")
     shutil.copy(ROOT / "configs" / "fleet" / "base.toml", tmp_path)
     if not re.search(r"^(app|extends) = ", text, re.MULTILINE):
         text = f'app = "workerhub.welcome:application"\n{text}'
@@ -68,3 +70,17 @@ def test_the_tutorial(serve_default: Serve, tmp_path: Path) -> None:
     server.wait_log(r"GET /slow")
     server.wait_log(r"shop\.py.*\n.*time\.sleep")
     assert server.worker_pids() == pids
+
+
+def test_the_worker_class_that_is_built_serves(serve_default: Serve, tmp_path: Path) -> None:
+    name = "thread_per_connection.py"
+    (tmp_path / name).write_text(readme.source(DOCS / "how-to" / "write-a-worker.md", name), encoding="utf-8")
+    server = serve_default(
+        '[worker]\nclass = "thread_per_connection:ThreadPerConnection"\nconnections = 100\n',
+        env={"PYTHONPATH": str(tmp_path)},
+        isolated=False,
+    )
+    assert server.get().body == b"hello\n"
+    server.reload()
+    assert server.get("/environ").json()["workerhub.class"] == "thread_per_connection:ThreadPerConnection"
+    assert server.stop() == 0

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, BinaryIO, ClassVar, assert_type
 
 from pydantic import Field
 
+from workerhub.testing import Report, check_worker
+from workerhub.testing.pytest_plugin import WorkerContract
 from workerhub.worker import RequestSlot, RequestTimeout, Worker, WorkerContext, WorkerOptions, find
 
 if TYPE_CHECKING:
@@ -87,4 +89,12 @@ class Blocking:
         self.sock.sendfile(file, offset, count)
 
 
+class TestTiny(WorkerContract):
+    """One test for each clause."""
+
+    worker = TinyWorker
+    options: ClassVar = {"slots": 1}
+
+
 assert_type(find("sync").name, str)
+assert_type(check_worker(TinyWorker, {"slots": 1}), Report)
