@@ -8,10 +8,9 @@ from tempfile import TemporaryFile
 from typing import BinaryIO, Literal
 
 import pytest
-from support.http_wire import DATE, PARSERS, SMALL, connect, read_answers, request_for, tell, with_parser
+from support.http_wire import DATE, ENVIRON, PARSERS, SMALL, connect, read_answers, request_for, tell, with_parser
 
 from workerhub.http import HttpDate, HttpSettings, Phase, ServerConnection
-from workerhub.http.parsers import ParserRefused
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 POST = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n"
@@ -271,17 +270,23 @@ def test_field_names_are_remembered_only_up_to_a_bound(parser: Literal["httptool
         request = connection.next_request()
         assert request is not None
         assert all(request.environ["HTTP_" + name.replace("-", "_")] == "1" for name in names)
-    assert len(connection._profile.other_names.keys) == 4096
+    assert len(connection._fields._keys) == 4096
 
 
 class RefusingParser:
     """Finds everything malformed."""
 
+    verdicts = (ArithmeticError,)
+
     def __init__(self, sink: object) -> None:
         pass
 
     def parse(self, head: bytes) -> None:
-        raise ParserRefused
+        raise ZeroDivisionError
+
+    @staticmethod
+    def accepts(verdict: Exception) -> bool:
+        return False
 
 
 def test_what_the_parser_refuses_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -300,7 +305,7 @@ def test_a_connection_is_freed_without_the_garbage_collector() -> None:
 
     gc.disable()
     try:
-        connection = Watched(SMALL, {}, TemporaryFile)
+        connection = Watched(SMALL, ENVIRON, TemporaryFile)
         connection.receive(GET + GET[:5])
         request = connection.next_request()
         gone = weakref.ref(connection)

@@ -10,7 +10,7 @@ from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 from workerhub.errors import ClientDisconnected
-from workerhub.http import HttpSettings, Phase, Request, ServerConnection
+from workerhub.http import HttpSettings, Phase, Request, ServerConnection, environ_template
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -32,16 +32,17 @@ SMALL = HttpSettings(
 )
 """Limits so small that tests reach them."""
 
-ENVIRON: dict[str, Any] = {
-    "SERVER_NAME": "server.example",
-    "SERVER_PORT": "8000",
-    "REMOTE_ADDR": "192.0.2.7",
-    "REMOTE_PORT": "40000",
-    "wsgi.url_scheme": "http",
-    "wsgi.errors": sys.stderr,
-    "wsgi.multithread": False,
-    "wsgi.multiprocess": True,
-}
+ENVIRON = environ_template(
+    {
+        "SERVER_NAME": "server.example",
+        "SERVER_PORT": "8000",
+        "REMOTE_ADDR": "192.0.2.7",
+        "REMOTE_PORT": "40000",
+        "wsgi.errors": sys.stderr,
+        "wsgi.multithread": False,
+        "wsgi.multiprocess": True,
+    }
+)
 """A connection from somebody who isn't trusted."""
 
 

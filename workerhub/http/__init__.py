@@ -9,6 +9,7 @@ A class that can wait in the middle of a request may have bodies streamed: see `
 
 from workerhub.http.connection import Phase, ServerConnection
 from workerhub.http.date import HttpDate
+from workerhub.http.environ import environ_template
 from workerhub.http.gateway import Outcome, WsgiGateway
 from workerhub.http.request import Request
 from workerhub.http.response import LengthMismatch, Output
@@ -26,4 +27,5 @@ __all__ = [
     "Request",
     "ServerConnection",
     "WsgiGateway",
+    "environ_template",
 ]

@@ -22,8 +22,6 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from workerhub.http.body import BodyBuffer, BodyFraming, ChunkedFraming, LengthFraming
 from workerhub.http.errors import REFUSALS, Fault, Refusal, Refused, error_answer
-from workerhub.http.fields import FieldReader
-from workerhub.http.file_wrapper import FileWrapper
 from workerhub.http.grammar import HEAD, METHODS, TRAILING_SPACE
 from workerhub.http.profile import profile_of
 from workerhub.http.request import Request
@@ -64,25 +62,15 @@ _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
 
 _VERSIONS: Final = {b"1": (True, (1, 1), "HTTP/1.1"), b"0": (False, (1, 0), "HTTP/1.0")}
 
-_ENVIRON: Final[dict[str, Any]] = {
-    "SCRIPT_NAME": "",
-    "wsgi.version": (1, 0),
-    "wsgi.url_scheme": "http",
-    "wsgi.run_once": False,
-    "wsgi.input_terminated": True,
-    "wsgi.file_wrapper": FileWrapper,
-}
-"""What every request's environment begins with, unless the caller's template says otherwise."""
-
 
 class ServerConnection:
     """Bytes in, complete requests out. One object per connection, no clock, no socket; not to be used by two threads at once.
 
     Args:
         settings: limits and choices.
-        environ: what every request of this connection has in its environment: SERVER_NAME, SERVER_PORT, REMOTE_ADDR (empty for a
-            UNIX socket), REMOTE_PORT, wsgi.url_scheme, wsgi.errors, wsgi.multithread, wsgi.multiprocess. Copied per request.
+        environ: from `environ_template`: what every request has in its environment. Copied for each.
         new_spool: makes the temporary file (binary, read and write) for a body larger than `settings.body_memory`.
+        peer: the peer's REMOTE_ADDR and REMOTE_PORT, where these aren't in `environ`.
         pull: given, bodies are streamed. Called by `wsgi.input` when it needs more: has to send what `take_interim` gives, wait for the
             client, and `receive` what it sent, or `refuse`; or may raise, which the application sees.
         stream_chunked: also bodies in chunks. Else these are collected, because only then there is a CONTENT_LENGTH, without which
@@ -98,6 +86,7 @@ class ServerConnection:
         "_interim",
         "_is_head",
         "_new_spool",
+        "_peer",
         "_profile",
         "_pull",
         "_refusal",
@@ -117,15 +106,17 @@ class ServerConnection:
         environ: dict[str, Any],
         new_spool: Callable[[], BinaryIO],
         *,
+        peer: tuple[str, str] | None = None,
         pull: Callable[[], None] | None = None,
         stream_chunked: bool = False,
     ) -> None:
         profile = self._profile = profile_of(settings)
-        trusted = environ.get("REMOTE_ADDR", "") in profile.trusted
+        self._peer = peer = peer or (environ["REMOTE_ADDR"], environ["REMOTE_PORT"])
+        trusted = peer[0] in profile.trusted
         self._apply_forwarded = profile.apply if trusted else None
-        self._fields = FieldReader(profile.parser, profile.trusted_names if trusted else profile.other_names)
+        self._fields = profile.trusted_fields if trusted else profile.other_fields
         self._settings = settings
-        self._template = {**_ENVIRON, **environ}
+        self._template = environ
         self._new_spool = new_spool
         self._pull = pull
         self._stream_chunked = stream_chunked
@@ -256,13 +247,13 @@ class ServerConnection:
         method_bytes, target_bytes, minor = match.groups()
         self._is_head = method_bytes == b"HEAD"
         settings = self._settings
-        line_end = match.regs[3][1]
+        line_end = match.end(3)
         if line_end > settings.max_request_line:
             raise Refused(Fault.REQUEST_LINE_SIZE)
         method = METHODS.get(method_bytes)
         if method is None:
             raise Refused(Fault.METHOD)
-        target = target_bytes.decode("ascii")
+        target = target_bytes.decode()  # visible ASCII, as the gate knows
         authority, path, query = split_target(method, target)
         if len(head) - line_end - 4 > settings.max_header_bytes:
             raise Refused(Fault.FIELD_BYTES)
@@ -280,6 +271,7 @@ class ServerConnection:
         environ["QUERY_STRING"] = query
         environ["RAW_URI"] = environ["REQUEST_URI"] = target
         environ["SERVER_PROTOCOL"] = protocol
+        environ["REMOTE_ADDR"], environ["REMOTE_PORT"] = self._peer
         connection = environ.get("HTTP_CONNECTION")
         keep_alive = is_1_1 if connection is None else _wants_keep_alive(connection, is_1_1=is_1_1)
         self._request = Request(method, target, environ, version, keep_alive)

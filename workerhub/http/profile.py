@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from workerhub.http.fields import FieldNames
+from workerhub.http.fields import FieldNames, FieldReader
 from workerhub.http.forwarded import APPLY, TrustedProxies
-from workerhub.http.parsers import HeadParser, parser_class
+from workerhub.http.parsers import parser_class
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,21 +20,26 @@ class Profile:
     """Settings in the form that a connection uses.
 
     Attributes:
-        parser: makes a connection's parser.
+        settings: themselves.
         trusted: who may speak for others.
         apply: what is done with a trusted peer's forwarding fields, if anything.
-        trusted_names: field names as a trusted peer's requests get them.
-        other_names: field names as everybody else's get them.
+        trusted_fields: reads a trusted peer's fields.
+        other_fields: reads everybody else's.
     """
 
-    parser: type[HeadParser]
+    settings: HttpSettings
     trusted: TrustedProxies
     apply: Callable[[dict[str, Any], TrustedProxies], None] | None
-    trusted_names: FieldNames
-    other_names: FieldNames
+    trusted_fields: FieldReader
+    other_fields: FieldReader
 
 
-@lru_cache(maxsize=8)
+_profiles: dict[int, Profile] = {}
+"""By the identity of the settings, which a profile keeps alive: hashing what they hold would take 1 us for each connection."""
+
+_REMEMBERED_MAX: Final = 8
+
+
 def profile_of(settings: HttpSettings) -> Profile:
     """The profile for these settings.
 
@@ -43,12 +47,24 @@ def profile_of(settings: HttpSettings) -> Profile:
         ValueError: `trusted_proxies` holds what is neither address, network nor "unix".
         ImportError: the parser asked for isn't installed.
     """
+    profile = _profiles.get(id(settings))
+    if profile is None:
+        profile = _make_profile(settings)
+        if len(_profiles) >= _REMEMBERED_MAX:
+            _profiles.clear()
+        _profiles[id(settings)] = profile
+    return profile
+
+
+def _make_profile(settings: HttpSettings) -> Profile:
+    parser = parser_class(settings.parser)
+    trusted_names = FieldNames(
+        hide_forwarded=settings.forwarded == "x-forwarded", hide_x_forwarded=settings.forwarded == "rfc7239"
+    )
     return Profile(
-        parser=parser_class(settings.parser),
+        settings=settings,
         trusted=TrustedProxies(settings.trusted_proxies),
         apply=APPLY[settings.forwarded],
-        trusted_names=FieldNames(
-            hide_forwarded=settings.forwarded == "x-forwarded", hide_x_forwarded=settings.forwarded == "rfc7239"
-        ),
-        other_names=FieldNames(hide_forwarded=True, hide_x_forwarded=True),
+        trusted_fields=FieldReader(parser, trusted_names),
+        other_fields=FieldReader(parser, FieldNames(hide_forwarded=True, hide_x_forwarded=True)),
     )

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, TypeAlias
 
-from workerhub.http import HttpSettings, ServerConnection
+from workerhub.http import HttpSettings, ServerConnection, environ_template
 from workerhub.worker.slot import RequestSlot, Tally
 
 if TYPE_CHECKING:
@@ -203,10 +203,14 @@ class WorkerContext:
                 receive more. See `ServerConnection`.
             stream_chunked: also those that come in chunks.
         """
-        environ = self._environs[listener]
-        if isinstance(peer, tuple):
-            environ = {**environ, "REMOTE_ADDR": peer[0], "REMOTE_PORT": str(peer[1])}
-        return ServerConnection(self.settings.http, environ, new_spool, pull=pull, stream_chunked=stream_chunked)
+        return ServerConnection(
+            self.settings.http,
+            self._environs[listener],
+            new_spool,
+            peer=(peer[0], str(peer[1])) if isinstance(peer, tuple) else None,
+            pull=pull,
+            stream_chunked=stream_chunked,
+        )
 
     def request(self, app: WSGIApplication, index: int = 0) -> RequestSlot:
         """Make the slot that runs requests on board row `index`: one object for each, used again and again.
@@ -222,18 +226,16 @@ class WorkerContext:
         address = listener.getsockname()
         if isinstance(address, tuple):
             name, port = address[0], str(address[1])
-        return {
-            "SERVER_NAME": name,
-            "SERVER_PORT": port,
-            "REMOTE_ADDR": "",
-            "REMOTE_PORT": "",
-            "wsgi.version": (1, 0),
-            "wsgi.url_scheme": scheme,
-            "wsgi.multithread": self.capacity > 1,
-            "wsgi.multiprocess": self.settings.multiprocess,
-            "wsgi.run_once": False,
-            # Who answers, for a status page, a log or a metric of the application's.
-            "workerhub.worker": f"{self.pool}/{self.slot}",
-            "workerhub.class": self.worker_class,
-            "workerhub.generation": self.generation,
-        }
+        return environ_template(
+            {
+                "SERVER_NAME": name,
+                "SERVER_PORT": port,
+                "wsgi.url_scheme": scheme,
+                "wsgi.multithread": self.capacity > 1,
+                "wsgi.multiprocess": self.settings.multiprocess,
+                # Who answers, for a status page, a log or a metric of the application's.
+                "workerhub.worker": f"{self.pool}/{self.slot}",
+                "workerhub.class": self.worker_class,
+                "workerhub.generation": self.generation,
+            }
+        )

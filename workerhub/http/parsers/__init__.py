@@ -9,9 +9,9 @@ from __future__ import annotations
 from importlib.util import find_spec
 from typing import Literal
 
-from workerhub.http.parsers.base import FieldSink, HeadParser, ParserRefused
+from workerhub.http.parsers.base import FieldSink, HeadParser
 
-__all__ = ["FieldSink", "HeadParser", "ParserRefused", "parser_class"]
+__all__ = ["FieldSink", "HeadParser", "parser_class"]
 
 
 def parser_class(choice: Literal["auto", "httptools", "h11"]) -> type[HeadParser]:

@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol, TypeAlias
+from typing import ClassVar, Protocol, TypeAlias
 
 FieldSink: TypeAlias = Callable[[bytes, bytes], object]
 """Called for each field line, in order: its name as sent, its value without the white space around it."""
 
 
-class ParserRefused(Exception):  # noqa: N818  # a verdict, not an error of ours
-    """The parser found the head malformed."""
-
-
 class HeadParser(Protocol):
-    """Reads heads, one after the other, for the life of a connection."""
+    """Reads whole heads, from the method to the empty line, one after the other; heads of any connections, as long as none has a body.
+
+    Attributes:
+        verdicts: what `parse` raises instead of returning. Some fields may have gone to the sink already, and the parser can't be used again.
+    """
+
+    verdicts: ClassVar[tuple[type[Exception], ...]]
 
     def __init__(self, sink: FieldSink) -> None:
-        """Fields go to the sink, and nowhere else: the parser keeps no reference to a connection (no reference cycle)."""
+        """Fields go to the sink, and nowhere else: the parser keeps nothing of them."""
 
-    def parse(self, head: bytes) -> None:
-        """Read one whole head, from the method to the empty line. The body behind it will not be shown.
+    @property
+    def parse(self) -> Callable[[bytes], object]:
+        """Reads a head. The body behind it will not be shown, so after a head that announces one the parser can't be used again."""
 
-        Raises:
-            ParserRefused: it is malformed. Some fields may have gone to the sink already.
-        """
+    @staticmethod
+    def accepts(verdict: Exception) -> bool:
+        """Whether the head is well-formed all the same."""
