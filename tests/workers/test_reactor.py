@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from support.apps import hello
 from support.raw import RawClient, get
-from support.serving import SETTINGS, FileLog
 from workerhub_workers import _reactor
 from workerhub_workers._poller import new_poller
 from workerhub_workers.sync import _Loop
 
+from workerhub.testing.journal import Journal
+from workerhub.testing.staging import SETTINGS
 from workerhub.worker import Books, WorkerContext
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def listener() -> Iterator[socket.socket]:
 def reactor_on(listener: socket.socket, **settings: Any) -> Iterator[Reactor]:
     """The reactor of a `sync` worker, here and in this thread."""
     stopping = NeverStopping()
-    with contextlib.closing(stopping), contextlib.closing(FileLog()) as log:
+    with contextlib.closing(stopping), contextlib.closing(Journal()) as log:
         context = WorkerContext(
             pool="main",
             slot=0,
