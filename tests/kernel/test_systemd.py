@@ -48,6 +48,7 @@ def test_a_plain_process_was_told_nothing() -> None:
         ({"LISTEN_FDS": "1"}, "they are meant for process nobody"),
         ({"LISTEN_FDS": "0", "LISTEN_PID": ME}, "LISTEN_FDS is '0'"),
         ({"LISTEN_FDS": "many", "LISTEN_PID": ME}, "LISTEN_FDS is 'many'"),
+        ({"LISTEN_FDS": "9" * 19, "LISTEN_PID": ME}, "LISTEN_FDS is '999"),
     ],
 )
 def test_why_there_are_no_sockets(environ: dict[str, str], why: str) -> None:

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 FIRST_FD: Final = 3
 """SD_LISTEN_FDS_START: passed sockets are numbered from here on."""
 
+MOST_FDS: Final = 4096
+"""More sockets than anybody passes; a larger number is a mistake."""
+
 VARIABLES: Final = (
     "LISTEN_FDS", "LISTEN_FDNAMES", "LISTEN_PID", "LISTEN_PIDFDID", "NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC",
 )  # fmt: skip
@@ -59,7 +62,7 @@ def _sockets(said: Mapping[str, str]) -> tuple[tuple[PassedSocket, ...], str]:
     if "LISTEN_FDS" not in said:
         return (), FromSystemd().why_none
     count = _number(said["LISTEN_FDS"])
-    if not count:
+    if not 0 < count <= MOST_FDS:
         return (), f"LISTEN_FDS is {said['LISTEN_FDS']!r}"
     meant = said.get("LISTEN_PID", "nobody")
     if meant != str(os.getpid()):
