@@ -11,6 +11,8 @@ import ctypes
 import hashlib
 import json
 import os
+import socket
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -61,7 +63,8 @@ def _swallow(environ: Environ, query: dict[str, str]) -> list[bytes]:
 
 
 def _stubborn(environ: Environ, query: dict[str, str]) -> list[bytes]:
-    """What no application should do: it won't be interrupted."""
+    """What no application should do: it won't be interrupted. Say `FILE.started` first."""
+    Path(f"{query['file']}.started").touch()
     while True:
         try:
             _forever(environ, query)
@@ -70,11 +73,42 @@ def _stubborn(environ: Environ, query: dict[str, str]) -> list[bytes]:
 
 
 def _native(environ: Environ, query: dict[str, str]) -> list[bytes]:
-    """Stand still in C code that holds the interpreter lock and that no signal interrupts: a mutex, locked twice."""
-    library = ctypes.PyDLL(None)
+    """Say `FILE.started`, then stand still in C code that no signal interrupts: a mutex, locked twice.
+
+    `lock=kept` keeps the interpreter lock meanwhile, `lock=released` doesn't.
+    """
+    library = {"kept": ctypes.PyDLL, "released": ctypes.CDLL}[query["lock"]](None)
     mutex = ctypes.create_string_buffer(64)
     library.pthread_mutex_lock(mutex)
+    Path(f"{query['file']}.started").touch()
     library.pthread_mutex_lock(mutex)
+    return [b"unreachable\n"]
+
+
+def _wait_in_sleep() -> None:
+    time.sleep(3600)
+
+
+def _wait_in_socket() -> None:
+    ours, _theirs = socket.socketpair()
+    ours.recv(1)
+
+
+def _wait_in_lock() -> None:
+    lock = threading.Lock()
+    with lock, lock:
+        pass
+
+
+def _wait_in_native() -> None:
+    ctypes.CDLL(None).sleep(3600)
+
+
+def _wait(environ: Environ, query: dict[str, str]) -> list[bytes]:
+    """Wait in a call that blocks: `in=sleep`, `socket`, `lock` or `native`."""
+    {"sleep": _wait_in_sleep, "socket": _wait_in_socket, "lock": _wait_in_lock, "native": _wait_in_native}[
+        query["in"]
+    ]()
     return [b"unreachable\n"]
 
 
@@ -171,6 +205,7 @@ def _leak(environ: Environ, query: dict[str, str]) -> list[bytes]:
 VIEWS: dict[str, View] = {
     "/": lambda environ, query: [b"hello\n"],
     "/pid": lambda environ, query: [b"%d" % os.getpid()],
+    "/class": lambda environ, query: [environ["workerhub.class"].encode()],
     "/echo": lambda environ, query: [environ["wsgi.input"].read()],
     "/big": lambda environ, query: [b"x" * int(query["bytes"])],
     "/leak": _leak,
@@ -179,6 +214,7 @@ VIEWS: dict[str, View] = {
     "/swallow": _swallow,
     "/stubborn": _stubborn,
     "/native": _native,
+    "/wait": _wait,
     "/exit": _exit,
     "/segfault": _segfault,
     "/raise": _raise,

@@ -45,6 +45,8 @@ class Load:
     target: str = "/"
     clients: int = 4
     keep_alive: bool = False
+    mixed: bool = False
+    """Every other client keeps its connection, whatever `keep_alive` says."""
     statuses: Counter[int] = field(default_factory=Counter)
     bodies: Counter[bytes] = field(default_factory=Counter)
     failures: list[str] = field(default_factory=list)
@@ -53,8 +55,9 @@ class Load:
     _threads: list[threading.Thread] = field(default_factory=list)
 
     def __enter__(self) -> Self:
-        for _ in range(self.clients):
-            thread = threading.Thread(target=self._ask, daemon=True)
+        for number in range(self.clients):
+            keep_alive = number % 2 == 0 if self.mixed else self.keep_alive
+            thread = threading.Thread(target=self._ask, args=(keep_alive,), daemon=True)
             thread.start()
             self._threads.append(thread)
         return self
@@ -71,9 +74,9 @@ class Load:
         """How many answers have come so far."""
         return self.statuses.total()
 
-    def _ask(self) -> None:
+    def _ask(self, keep_alive: bool) -> None:  # noqa: FBT001  # a thread's arguments have no names
         client: Client | None = None
-        headers = {} if self.keep_alive else {"Connection": "close"}
+        headers = {} if keep_alive else {"Connection": "close"}
         while not self._over.is_set():
             reused = client is not None
             try:
@@ -90,7 +93,7 @@ class Load:
                 continue
             self.statuses[answer.status] += 1
             self.bodies[answer.body] += 1
-            if answer.closes or not self.keep_alive:
+            if answer.closes or not keep_alive:
                 client.close()
                 client = None
         if client is not None:

@@ -236,6 +236,16 @@ class Server:
 
         return wait_for(written, f"{pattern!r} in the error log ({count} times)")
 
+    def least_serving(self, size: int) -> int:
+        """The fewest workers that served at once, from the moment when so many did. The log has to be of level "debug"."""
+        serving, least, complete = 0, size, False
+        for line in self.log.splitlines():
+            serving += " is ready after " in line
+            complete = complete or serving >= size
+            serving -= " is gone: " in line
+            least = min(least, serving) if complete else least
+        return least
+
     # -- talking to it
 
     def get(self, target: str = "/", *, headers: Mapping[str, str] | None = None) -> Answer:

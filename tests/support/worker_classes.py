@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from importlib.metadata import entry_points
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from workerhub.worker import WorkerType
 
-WORKER_CLASSES = ("sync", "threaded", "gevent")
+WORKER_CLASSES = tuple(sorted(entry_points(group="workerhub.workers").names))
+"""Whatever is installed: a class of somebody else's has to pass, too."""
 
 SIZES = ("threads", "connections")
 """The options that say how many requests a process runs at once."""

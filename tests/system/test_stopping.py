@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from support.server import Serve
 
 
+@pytest.mark.cell("TERM", "drain")
 def test_term_lets_the_request_in_flight_finish(serve: Serve, gate: Path) -> None:
     server = serve()
     with held_request(server, gate) as client:
@@ -32,6 +33,7 @@ def test_term_lets_the_request_in_flight_finish(serve: Serve, gate: Path) -> Non
     assert processes.session(server.pid) == []
 
 
+@pytest.mark.cell("TERM")
 def test_term_serves_the_connections_that_wait_in_the_accept_queue(serve: Serve, gate: Path) -> None:
     """The kernel completed them, so their clients believe that they are connected: they are served, not reset."""
     server = serve()
@@ -48,23 +50,25 @@ def test_term_serves_the_connections_that_wait_in_the_accept_queue(serve: Serve,
     assert server.wait() == 0
 
 
-def test_after_the_end_nobody_listens(serve: Serve) -> None:
-    server = serve(processes=2)
+def test_after_the_end_nobody_listens(serve_default: Serve) -> None:
+    server = serve_default(processes=2)
     assert server.stop() == 0
     with pytest.raises(ConnectionRefusedError):
         Client(server.address)
 
 
+@pytest.mark.cell("TERM")
 def test_drain_delay_keeps_serving_after_term(serve: Serve) -> None:
-    """Load balancers need a moment to notice."""
-    server = serve('[timeouts]\ndrain_delay = "4s"\n')
+    """Load balancers need a moment to notice. Who can't wait says it again."""
+    server = serve('[timeouts]\ndrain_delay = "1h"\n')
     server.tell(signal.SIGTERM)
     server.wait_log("SIGTERM")
     assert server.get().status == 200
-    assert server.wait() == 0
+    assert server.stop() == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGQUIT])
+@pytest.mark.cell("INT")
 def test_a_fast_stop_does_not_wait_for_requests(serve: Serve, gate: Path, number: signal.Signals) -> None:
     server = serve()
     with held_request(server, gate) as client:
@@ -74,6 +78,7 @@ def test_a_fast_stop_does_not_wait_for_requests(serve: Serve, gate: Path, number
     assert processes.session(server.pid) == []
 
 
+@pytest.mark.cell("INT")
 def test_a_fast_stop_overtakes_a_graceful_one(serve: Serve, gate: Path) -> None:
     server = serve()
     with held_request(server, gate):
@@ -82,6 +87,7 @@ def test_a_fast_stop_overtakes_a_graceful_one(serve: Serve, gate: Path) -> None:
         assert server.stop(signal.SIGINT) == 0
 
 
+@pytest.mark.cell("INT")
 def test_ctrl_c_reaches_the_whole_group_and_the_master_orchestrates(serve: Serve) -> None:
     """A terminal sends SIGINT to every process of the group: no worker may die of it on its own, let alone noisily."""
     server = serve(processes=2)
@@ -91,6 +97,7 @@ def test_ctrl_c_reaches_the_whole_group_and_the_master_orchestrates(serve: Serve
     assert "Traceback" not in server.log
 
 
+@pytest.mark.cell("TERM")
 def test_term_to_the_whole_group_cuts_nobody(serve: Serve, gate: Path) -> None:
     """`timeout`, `kill 0` and systemd's default `KillMode` tell the workers at the same time as the master."""
     server = serve()
@@ -107,17 +114,39 @@ def test_term_to_the_whole_group_cuts_nobody(serve: Serve, gate: Path) -> None:
     assert server.wait() == 0
 
 
-def test_graceful_timeout_ends_what_does_not_end_and_says_what_was_cut(serve: Serve, gate: Path) -> None:
+@pytest.mark.cell("drain: cut")
+def test_graceful_timeout_ends_what_does_not_end_and_lists_what_was_cut_with_stacks(serve: Serve, gate: Path) -> None:
     server = serve('[timeouts]\ngraceful = "1s"\nkill = "1s"\n')
     with held_request(server, gate) as client:
         server.tell(signal.SIGTERM)
         with pytest.raises(ConnectionEndedError):
             client.answer()
     assert server.wait() == 0
-    server.wait_log(r"GET /hold\?file=")
+    server.wait_log(
+        r"request cut: GET /hold\?file=\S+ from 127\.0\.0\.1, \d+\.\d s old\n(    .*\n)*    .*plain\.py.* in _hold\b"
+    )
+    server.wait_log(
+        r"is gone: did not finish within timeouts\.graceful \(exit code 67\); it was running GET /hold\?file=\S+ from 127\.0\.0\.1"
+    )
+    server.wait_log(r"stopped after .*: 1 request cut")
     assert processes.session(server.pid) == []
 
 
+@pytest.mark.cell("drain: cut")
+def test_what_c_code_holds_is_cut_in_time_too_and_its_stack_listed(serve: Serve, gate: Path) -> None:
+    """Nothing can be logged by a worker whose interpreter lock is held; what it leaves behind is in the master's line."""
+    server = serve('[timeouts]\ngraceful = "500ms"\nkill = "500ms"\n')
+    with server.connect() as client:
+        ask(client, f"/native?lock=kept&file={gate}")
+        wait_for(gate.with_name(f"{gate.name}.started").exists, "the application to be stuck")
+        assert server.stop() == 0
+        with pytest.raises(ConnectionEndedError):
+            client.answer()
+    server.wait_log(r"is gone: did not finish within timeouts\.graceful \(.*SIGKILL\); it was running GET /native")
+    server.wait_log(r"plain\.py.* in _native\b")
+
+
+@pytest.mark.cell("TERM", "boot")
 def test_term_while_the_workers_still_boot(serve: Serve, tmp_path: Path) -> None:
     slow, imports = tmp_path / "slow", tmp_path / "imports"
     slow.touch()
@@ -127,6 +156,7 @@ def test_term_while_the_workers_still_boot(serve: Serve, tmp_path: Path) -> None
     assert processes.session(server.pid) == []
 
 
+@pytest.mark.cell("orphan")
 def test_workers_leave_when_their_master_is_killed(serve: Serve) -> None:
     server = serve(processes=2)
     workers = server.wait_workers(2)
@@ -135,6 +165,7 @@ def test_workers_leave_when_their_master_is_killed(serve: Serve) -> None:
     wait_for(lambda: not any(map(processes.alive, workers)), "the orphans to leave", timeout=10)
 
 
+@pytest.mark.cell("orphan")
 def test_an_orphan_finishes_the_request_in_flight(serve: Serve, gate: Path) -> None:
     server = serve()
     with held_request(server, gate) as client:

@@ -8,6 +8,7 @@ import resource
 import socket
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from support.apps import hello
 from support.raw import get
 from support.serving import serving
@@ -41,6 +42,7 @@ def test_one_slot_runs_one_request_at_a_time(worker: WorkerType) -> None:
             assert [client.answer().text for _ in range(5)] == ["hello /x"] * 5
 
 
+@pytest.mark.cell("busy")
 def test_a_worker_without_a_free_slot_accepts_nothing(worker: WorkerType, latch: Callable[[], Latch]) -> None:
     running, go_on = latch(), latch()
 
@@ -68,6 +70,7 @@ def test_a_worker_without_a_free_slot_accepts_nothing(worker: WorkerType, latch:
     sibling.close()
 
 
+@pytest.mark.cell("busy")
 def test_two_workers_on_one_listener_both_serve(worker: WorkerType, latch: Callable[[], Latch]) -> None:
     running, go_on = latch(), latch()
 
@@ -90,6 +93,21 @@ def test_two_workers_on_one_listener_both_serve(worker: WorkerType, latch: Calla
             running.wait()  # both are inside at the same time
             go_on.open(2)
             assert (first.answer().text, second.answer().text) == ("hello /first", "hello /second")
+
+
+@pytest.mark.cell("spread")
+def test_connections_that_are_kept_are_spread_over_the_processes(worker: WorkerType) -> None:
+    """Although each of them comes when everybody is idle."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    with (
+        serving(worker, hello, listeners=(listener.dup(),), multiprocess=True) as first,
+        serving(worker, hello, listeners=(listener,), multiprocess=True) as second,
+        contextlib.ExitStack() as stack,
+    ):
+        for _ in range(24):
+            assert stack.enter_context(first.connect()).ask().status == 200
+        wait_for(lambda: first.requests()[1] + second.requests()[1] == 24, "all to be over")
+        assert min(first.requests()[1], second.requests()[1]) > 1
 
 
 def test_out_of_descriptors_it_waits_says_so_once_and_goes_on(worker: WorkerType) -> None:

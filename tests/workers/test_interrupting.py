@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import socket
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 LARGE = b"x" * (8 << 20)
 
 
+@pytest.mark.cell("deadline: 504")
 def test_a_request_in_python_code_is_answered_504(worker: WorkerType, latch: Callable[[], Latch]) -> None:
     running, ended = latch(), latch()
 
@@ -50,6 +53,7 @@ def test_a_request_in_python_code_is_answered_504(worker: WorkerType, latch: Cal
         wait_for(lambda: server.requests() == (2, 2), "both requests to be over")
 
 
+@pytest.mark.cell("deadline: 504")
 def test_an_answer_that_has_begun_is_cut(worker: WorkerType, latch: Callable[[], Latch]) -> None:
     running = latch()
 
@@ -69,6 +73,7 @@ def test_an_answer_that_has_begun_is_cut(worker: WorkerType, latch: Callable[[],
         wait_for(lambda: server.requests() == (1, 1), "the request to be over")
 
 
+@pytest.mark.cell("deadline: siblings")
 def test_a_request_that_waits_for_its_reader_is_ended_and_others_are_unharmed(
     worker: WorkerType, latch: Callable[[], Latch]
 ) -> None:
@@ -97,6 +102,64 @@ def test_a_request_that_waits_for_its_reader_is_ended_and_others_are_unharmed(
             assert len(client.answer().body) == len(LARGE)
 
 
+@pytest.mark.cell("deadline: capacity")
+def test_a_request_that_was_ended_costs_no_capacity(worker: WorkerType, latch: Callable[[], Latch]) -> None:
+    """Also if its thread doesn't come back from what it called: with one slot nobody else could serve."""
+    running = latch()
+
+    def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        if environ["PATH_INFO"] == "/stuck":
+            running.open()
+            time.sleep(3600)
+        return hello(environ, start_response)
+
+    with serving(worker, app, options=one_slot(worker)) as server:
+        with server.connect() as client:
+            client.send(get("/stuck"))
+            running.wait()
+            server.interrupt()
+            assert client.answer().status == 504
+        with server.connect() as other:
+            assert [other.ask(f"/{number}").text for number in range(3)] == [f"hello /{number}" for number in range(3)]
+
+
+@pytest.mark.cell("deadline: others finish")
+def test_other_requests_are_finished_by_a_worker_that_leaves_because_of_one(
+    worker: WorkerType, latch: Callable[[], Latch]
+) -> None:
+    """In the same process, if the class runs several at once; else a sibling got the other one."""
+    running, let_go, go_on = latch(), latch(), latch()
+
+    def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        running.open()
+        if environ["PATH_INFO"] == "/stubborn":
+            with contextlib.suppress(RequestTimeout):
+                let_go.wait()
+            let_go.wait()
+        else:
+            go_on.wait()
+        return hello(environ, start_response)
+
+    listener = socket.create_server(("127.0.0.1", 0))
+    alone = worker.capacity(worker.Options()) > 1
+    with contextlib.ExitStack() as stack:
+        listeners = [listener] if alone else [listener.dup(), listener]
+        servers = [stack.enter_context(serving(worker, app, listeners=(each,))) for each in listeners]
+        stubborn, other = (stack.enter_context(servers[0].connect()) for _ in range(2))
+        stubborn.send(get("/stubborn"))
+        running.wait()
+        (stuck,) = (server for server in servers if server.requests()[0])
+        other.send(get("/other"))
+        running.wait()
+        stuck.interrupt()
+        for server in servers:
+            server.drain()
+        go_on.open()
+        assert other.answer().text == "hello /other"
+        let_go.open(2)
+        assert [server.wait() for server in servers] == [0] * len(servers)
+
+
 def test_with_nothing_running_an_interrupt_is_refused(worker: WorkerType) -> None:
     with serving(worker, hello) as server, server.connect() as client:
         client.ask()
@@ -106,6 +169,7 @@ def test_with_nothing_running_an_interrupt_is_refused(worker: WorkerType) -> Non
         assert client.ask("/next").text == "hello /next"
 
 
+@pytest.mark.cell("deadline: siblings")
 def test_interrupts_at_any_moment_never_hurt_the_worker(worker: WorkerType) -> None:
     """Hundreds of interrupts while requests come and go: each request is answered, by the application or by 504, or cut."""
 

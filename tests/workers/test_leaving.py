@@ -8,6 +8,7 @@ import signal
 import socket
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from support.apps import echo, hello
 from support.raw import RawClient, get, post
 from support.serving import serving
@@ -28,6 +29,7 @@ def test_without_connections_it_leaves_at_once(worker: WorkerType) -> None:
         assert server.wait() == 0
 
 
+@pytest.mark.cell("drain")
 def test_a_running_request_is_finished_and_is_the_connections_last(
     worker: WorkerType, latch: Callable[[], Latch]
 ) -> None:
@@ -52,6 +54,7 @@ def test_a_running_request_is_finished_and_is_the_connections_last(
         assert server.wait() == 0
 
 
+@pytest.mark.cell("drain: idle")
 def test_an_idle_connection_gets_its_next_request_answered(worker: WorkerType) -> None:
     with serving(worker, hello) as server, server.connect() as client, server.connect() as witness:
         assert not client.ask("/before").closes
@@ -64,6 +67,7 @@ def test_an_idle_connection_gets_its_next_request_answered(worker: WorkerType) -
         assert server.wait() == 0
 
 
+@pytest.mark.cell("drain: idle")
 def test_idle_connections_are_closed_after_a_while(worker: WorkerType) -> None:
     with serving(worker, hello) as server, server.connect() as client, server.connect() as fresh:
         client.ask()
@@ -73,6 +77,7 @@ def test_idle_connections_are_closed_after_a_while(worker: WorkerType) -> None:
         assert server.wait() == 0
 
 
+@pytest.mark.cell("drain")
 def test_a_request_that_is_arriving_is_served(worker: WorkerType) -> None:
     with serving(worker, echo) as server, server.connect() as in_head, server.connect() as in_body:
         in_head.ask()
@@ -91,6 +96,7 @@ def test_a_request_that_is_arriving_is_served(worker: WorkerType) -> None:
         assert server.wait() == 0
 
 
+@pytest.mark.cell("drain")
 def test_an_answer_that_is_being_read_is_finished(worker: WorkerType) -> None:
     large = b"x" * (3 << 20)
 
@@ -106,6 +112,7 @@ def test_an_answer_that_is_being_read_is_finished(worker: WorkerType) -> None:
         assert server.wait() == 0
 
 
+@pytest.mark.cell("drain")
 def test_new_connections_are_left_to_the_siblings(worker: WorkerType) -> None:
     listener = socket.create_server(("127.0.0.1", 0))
     ours = listener.dup()
@@ -123,6 +130,7 @@ def test_new_connections_are_left_to_the_siblings(worker: WorkerType) -> None:
     ours.close()
 
 
+@pytest.mark.cell("TERM")
 def test_when_the_server_stops_the_accept_queue_is_served_first(worker: WorkerType, latch: Callable[[], Latch]) -> None:
     running, go_on = latch(), latch()
 
@@ -149,6 +157,7 @@ def test_when_the_server_stops_the_accept_queue_is_served_first(worker: WorkerTy
         assert server.wait() == 0
 
 
+@pytest.mark.cell("TERM")
 def test_told_before_it_serves_it_still_empties_the_queue(worker: WorkerType) -> None:
     """A stop may come while the application is being imported, after the kernel took connections on our behalf."""
     listener = socket.create_server(("127.0.0.1", 0))

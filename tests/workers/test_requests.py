@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 MEGABYTE = bytes(range(256)) * 4096
 
 
+@pytest.mark.cell("keep-alive")
 def test_keep_alive_serves_many_requests_on_one_connection(worker: WorkerType) -> None:
     with serving(worker, hello) as server, server.connect() as client:
         answers = [client.ask(f"/{number}") for number in range(5)]
@@ -27,6 +28,7 @@ def test_keep_alive_serves_many_requests_on_one_connection(worker: WorkerType) -
     assert not any(answer.closes for answer in answers)
 
 
+@pytest.mark.cell("keep-alive")
 def test_connection_close_is_kept(worker: WorkerType) -> None:
     with serving(worker, hello) as server, server.connect() as client:
         assert client.ask("/", "Connection: close").closes
@@ -39,6 +41,7 @@ def test_keep_alive_switched_off_closes_after_each_answer(worker: WorkerType) ->
         assert client.at_end()
 
 
+@pytest.mark.cell("keep-alive")
 def test_pipelined_requests_are_answered_in_order(worker: WorkerType) -> None:
     with serving(worker, hello) as server, server.connect() as client:
         client.send(b"".join(get(f"/{number}") for number in range(50)))
@@ -128,6 +131,7 @@ def test_head_has_no_body(worker: WorkerType) -> None:
         (b"nonsense\r\n\r\n", 400),
     ],
 )
+@pytest.mark.cell("limits")
 def test_what_is_refused_is_answered_and_closed(worker: WorkerType, request_bytes: bytes, status: int) -> None:
     with serving(worker, hello, http={"max_body": 1000}) as server:
         with server.connect() as client:
@@ -199,6 +203,7 @@ def test_several_listeners_are_served(worker: WorkerType) -> None:
                 assert client.ask().json()["SERVER_PORT"] == str(address[1])
 
 
+@pytest.mark.cell("logs")
 def test_each_request_is_on_the_books(worker: WorkerType) -> None:
     def fail(environ: dict[str, Any], start_response: Any) -> list[bytes]:
         if environ["PATH_INFO"] == "/fails":

@@ -39,6 +39,7 @@ LARGE = bytes(range(256)) * 4096 * 8
     ],
     ids=["head", "first byte", "body", "chunk"],
 )
+@pytest.mark.cell("slow head", "slow body")
 def test_thirty_clients_that_trickle_do_not_delay_a_good_one(worker: WorkerType, beginning: bytes) -> None:
     with serving(worker, echo) as server, contextlib.ExitStack() as stack:
         slow = [stack.enter_context(server.connect()) for _ in range(30)]
@@ -55,6 +56,7 @@ def test_thirty_clients_that_trickle_do_not_delay_a_good_one(worker: WorkerType,
         wait_for(lambda: server.requests()[1] == 10, "ten requests")
 
 
+@pytest.mark.cell("slow reader")
 def test_thirty_clients_that_do_not_read_do_not_delay_a_good_one(worker: WorkerType) -> None:
     def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
         if environ["PATH_INFO"] == "/small":
@@ -77,6 +79,7 @@ def test_thirty_clients_that_do_not_read_do_not_delay_a_good_one(worker: WorkerT
             assert body + client.take((3 << 20) - len(body)) == LARGE[: 3 << 20]
 
 
+@pytest.mark.cell("slow reader")
 def test_a_producer_waits_for_its_reader_and_holds_little(worker: WorkerType, latch: Callable[[], Latch]) -> None:
     """Beyond `response_memory` the application isn't asked for more; others' answers in work go on meanwhile."""
     produced, done = latch(), latch()
@@ -136,6 +139,7 @@ def test_while_a_producer_waits_nothing_else_is_started_in_its_slot(
             assert known.answer().text == "other"
 
 
+@pytest.mark.cell("slow head")
 def test_a_head_that_does_not_go_on_is_answered_408(worker: WorkerType) -> None:
     with serving(worker, hello, header_timeout=SMALL) as server, server.connect() as client:
         client.send(b"GET / HTTP/1.1\r\nHost:")
@@ -144,6 +148,7 @@ def test_a_head_that_does_not_go_on_is_answered_408(worker: WorkerType) -> None:
         assert client.at_end()
 
 
+@pytest.mark.cell("slow body")
 def test_a_body_that_does_not_go_on_is_answered_408(worker: WorkerType) -> None:
     with serving(worker, echo, body_timeout=SMALL) as server, server.connect() as client:
         client.send(post(b"x" * 100)[:-1])
@@ -157,12 +162,14 @@ def test_a_connection_that_says_nothing_is_closed_without_a_word(worker: WorkerT
         assert client.at_end()
 
 
+@pytest.mark.cell("keep-alive")
 def test_an_idle_connection_is_closed_without_a_word(worker: WorkerType) -> None:
     with serving(worker, hello, keepalive_timeout=SMALL) as server, server.connect() as client:
         assert client.ask().status == 200
         assert client.at_end()
 
 
+@pytest.mark.cell("slow reader")
 def test_a_reader_that_stops_is_cut_with_a_reset(worker: WorkerType, latch: Callable[[], Latch]) -> None:
     over = latch()
 
@@ -196,6 +203,7 @@ def test_a_reader_that_stops_after_the_application_is_done_is_cut_too(worker: Wo
             assert client.was_reset()
 
 
+@pytest.mark.cell("slow head", "slow body")
 def test_progress_keeps_a_slow_client_alive(worker: WorkerType) -> None:
     """What counts is the time without progress, not the whole time."""
     request = post(b"slow")
@@ -233,6 +241,7 @@ def test_an_application_that_takes_long_is_not_held_against_other_clients(
         assert long.answer().status == 200
 
 
+@pytest.mark.cell("disconnect")
 def test_a_client_that_leaves_ends_its_response(worker: WorkerType, latch: Callable[[], Latch]) -> None:
     begun, closed = latch(), latch()
 
