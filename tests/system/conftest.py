@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from support.server import Serve, Server
+from support.server import ENVIRONMENT, Serve, Server
 from support.worker_classes import WORKER_CLASSES
 
+from workerhub.cli import run
+
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Callable, Generator, Iterator
 
 HERE = Path(__file__).parent
 SERVERS = pytest.StashKey[list[Server]]()
@@ -49,7 +52,7 @@ def serve_default(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Se
     The other arguments are those of `support.server.Server`. `processes=None` leaves the number to the settings.
     """
     servers: list[Server] = []
-    request.node.stash[SERVERS] = servers
+    told: list[Server] = request.node.stash.setdefault(SERVERS, [])
 
     def start(
         settings: str = "",
@@ -65,6 +68,7 @@ def serve_default(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Se
             arguments = ("-w", str(processes), *arguments)
         server = Server(directory, settings, arguments=arguments, **options)  # type: ignore[arg-type]  # handed through
         servers.append(server)
+        told.append(server)
         return server.start(ready=ready)
 
     yield start
@@ -80,6 +84,62 @@ def serve(serve_default: Serve, worker_class: str) -> Serve:
         return serve_default(settings, arguments=("-k", worker_class, *arguments), **options)
 
     return start
+
+
+@pytest.fixture(scope="module")
+def _shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Server]]:
+    """The servers that tests of one module share, by what they were started with."""
+    servers: dict[object, Server] = {}
+
+    def find(settings: str, arguments: tuple[str, ...], **options: Any) -> Server:
+        key = (settings, arguments, *options.items())
+        if key not in servers:
+            server = Server(tmp_path_factory.mktemp("shared"), settings, arguments=arguments, **options)
+            servers[key] = server
+            server.start()
+        return servers[key]
+
+    yield find
+    for server in servers.values():
+        server.clean()
+
+
+@pytest.fixture
+def share_default(_shared: Callable[..., Server], request: pytest.FixtureRequest) -> Serve:
+    """Give a server of the default worker class to a test that leaves it as it was: `share_default(settings, processes=1, ...)`.
+
+    Started for the first test of the module that asks for the like.
+    """
+    servers: list[Server] = request.node.stash.setdefault(SERVERS, [])
+
+    def find(settings: str = "", *, processes: int = 1, arguments: tuple[str, ...] = (), **options: object) -> Server:
+        servers.append(server := _shared(settings, ("-w", str(processes), *arguments), **options))
+        return server
+
+    return find
+
+
+@pytest.fixture
+def share(share_default: Serve, worker_class: str) -> Serve:
+    """Give servers as `share_default` does, once for each worker class."""
+
+    def find(settings: str = "", **options: object) -> Server:
+        return share_default(settings, arguments=("-k", worker_class), **options)
+
+    return find
+
+
+@pytest.fixture
+def check(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[int, str]]:
+    """`workerhub check` without a process of its own: its exit code, and what it said on standard error."""
+    for name in os.environ.keys() - ENVIRONMENT.keys():
+        monkeypatch.delenv(name)
+
+    def run_check(*arguments: str) -> tuple[int, str]:
+        capfd.readouterr()
+        return run(("check", *arguments)), capfd.readouterr().err
+
+    return run_check
 
 
 @pytest.fixture

@@ -17,8 +17,10 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.skipif(PROGRAM is None, reason="nginx is not installed")
 
 
-@pytest.mark.parametrize("keepalive", [False, True], ids=["upstream close", "upstream keep-alive"])
-@pytest.mark.parametrize("family", ["tcp", "unix"])
+@pytest.mark.parametrize(
+    ("family", "keepalive"), [("tcp", True), ("unix", False)], ids=["TCP, kept upstream", "UNIX, closed upstream"]
+)
+@pytest.mark.cell("HUP")
 def test_nginx_in_front(serve: Serve, tmp_path: Path, family: str, *, keepalive: bool) -> None:
     bind = f"127.0.0.1:{free_port()}" if family == "tcp" else f"unix:{tmp_path}/socket"
     settings = '[timeouts]\nkeepalive = "30s"\n' if keepalive else ""

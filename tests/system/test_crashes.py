@@ -25,6 +25,7 @@ def die(server: Server, target: str) -> None:
             client.answer()
 
 
+@pytest.mark.cell("crash")
 def test_a_worker_that_leaves_is_replaced_and_the_log_says_what_it_did(serve: Serve) -> None:
     server = serve('[restart]\nbackoff = "100ms"\n')
     (old,) = server.wait_workers(1)
@@ -34,6 +35,7 @@ def test_a_worker_that_leaves_is_replaced_and_the_log_says_what_it_did(serve: Se
     assert server.get("/pid").body != b"%d" % old
 
 
+@pytest.mark.cell("crash")
 def test_a_worker_killed_from_outside_is_replaced_and_the_log_says_what_it_did(serve: Serve, gate: Path) -> None:
     server = serve('[restart]\nbackoff = "100ms"\n')
     (old,) = server.wait_workers(1)
@@ -45,6 +47,7 @@ def test_a_worker_killed_from_outside_is_replaced_and_the_log_says_what_it_did(s
     assert server.get("/pid").body != b"%d" % old
 
 
+@pytest.mark.cell("crash")
 def test_a_segmentation_fault_leaves_its_stack_in_the_log(serve: Serve) -> None:
     server = serve('[restart]\nbackoff = "100ms"\n')
     die(server, "/segfault")
@@ -54,6 +57,7 @@ def test_a_segmentation_fault_leaves_its_stack_in_the_log(serve: Serve) -> None:
     assert server.get().status == 200
 
 
+@pytest.mark.cell("crash")
 def test_one_crash_does_not_touch_the_siblings(serve: Serve) -> None:
     server = serve('[restart]\nbackoff = "100ms"\n', processes=3)
     first, *others = server.wait_workers(3)
@@ -65,6 +69,7 @@ def test_one_crash_does_not_touch_the_siblings(serve: Serve) -> None:
 BUDGET = '[restart]\nintensity = 2\nperiod = "{period}"\nbackoff = "100ms"\nbackoff_max = "400ms"\n'
 
 
+@pytest.mark.cell("crash loop")
 def test_a_crash_loop_is_slowed_down_while_healthy_siblings_serve(serve: Serve, tmp_path: Path) -> None:
     broken = tmp_path / "broken"
     server = serve(BUDGET.format(period="60s"), processes=2, env={"PLAIN_BROKEN": str(broken)})
@@ -80,15 +85,16 @@ def test_a_crash_loop_is_slowed_down_while_healthy_siblings_serve(serve: Serve, 
     assert server.stop() == 0
 
 
-def test_a_pool_with_nothing_healthy_left_ends_with_code_5(serve: Serve, tmp_path: Path) -> None:
+def test_a_pool_with_nothing_healthy_left_ends_with_code_5(serve_default: Serve, tmp_path: Path) -> None:
     broken = tmp_path / "broken"
-    server = serve(BUDGET.format(period="2s"), env={"PLAIN_BROKEN": str(broken)})
+    server = serve_default(BUDGET.format(period="2s"), env={"PLAIN_BROKEN": str(broken)})
     (worker,) = server.wait_workers(1)
     broken.touch()
     os.kill(worker, signal.SIGKILL)
     assert server.wait() == 5
 
 
+@pytest.mark.cell("load")
 def test_an_application_that_fails_to_import_ends_the_start_with_its_traceback_once(
     serve: Serve, tmp_path: Path
 ) -> None:
@@ -122,15 +128,25 @@ def test_factory_and_bare_module_are_applications(serve_default: Serve) -> None:
     assert serve_default(app="plain").get().body == b"hello\n"
 
 
+@pytest.mark.cell("boot")
 def test_a_worker_that_never_becomes_ready_is_ended_after_the_boot_timeout(serve: Serve, tmp_path: Path) -> None:
     slow = tmp_path / "slow"
     slow.touch()
     settings = '[timeouts]\nboot = "1s"\nkill = "1s"\n' + BUDGET.format(period="60s")
     server = serve(settings, ready=False, env={"PLAIN_SLOW": str(slow)})
-    server.wait_log(r"(?i)boot")
+    server.wait_log(r"was not ready within 1 s; it is ended")
     assert server.wait() == 4
+    server.wait_log(r"is gone: not ready within timeouts\.boot")
 
 
+def test_what_a_worker_hung_in_that_never_becomes_ready_is_in_the_log(serve_default: Serve, tmp_path: Path) -> None:
+    slow = tmp_path / "slow"
+    slow.touch()
+    server = serve_default('[timeouts]\nboot = "1s"\n', ready=False, env={"PLAIN_SLOW": str(slow)})
+    server.wait_log(r"plain\.py.* in _import_as_told\b")
+
+
+@pytest.mark.cell("boot", "readiness")
 def test_a_boot_timeout_during_a_reload_leaves_the_old_worker_serving(serve: Serve, tmp_path: Path) -> None:
     slow = tmp_path / "slow"
     server = serve('[timeouts]\nboot = "1s"\n', env={"PLAIN_SLOW": str(slow)})

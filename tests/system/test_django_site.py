@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
+import sqlite3
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,20 +21,17 @@ if TYPE_CHECKING:
 pytest.importorskip("django", reason="Django is not installed")
 
 
-@pytest.fixture
-def database(tmp_path: Path) -> Path:
-    file = migrated(tmp_path / "db.sqlite3")
-    manage(file, "createsuperuser", "--noinput", "--username", "admin", "--email", "admin@example.com")
-    return file
+@pytest.fixture(scope="module")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return migrated(tmp_path_factory.mktemp("django") / "db.sqlite3")
 
 
 @pytest.fixture
-def site(serve: Serve, database: Path) -> Server:
-    server = serve(
-        f'chdir = "{PROJECT}"\n[env]\nDJANGO_DATABASE = "{database}"\n', app="mysite.wsgi:application", processes=2
-    )
-    server.wait_workers(2)
-    return server
+def site(share: Serve, database: Path) -> Server:
+    with contextlib.closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute("DELETE FROM guestbook_entry")
+    settings = f'chdir = "{PROJECT}"\n[env]\nDJANGO_DATABASE = "{database}"\n'
+    return share(settings, app="mysite.wsgi:application", processes=2)
 
 
 @pytest.fixture

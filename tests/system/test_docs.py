@@ -13,6 +13,7 @@ from support.client import fetch
 from support.server import ROOT, Serve, free_port
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 DOCS = ROOT / "docs"
@@ -37,15 +38,17 @@ def test_every_page_is_found_from_the_index() -> None:
 
 
 @pytest.mark.parametrize(("page", "text"), CONFIGS)
-def test_every_configuration_is_valid(page: str, text: str, tmp_path: Path) -> None:
+def test_every_configuration_is_valid(
+    check: Callable[..., tuple[int, str]], page: str, text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     for name in {block.name for block in readme.blocks("python", DOCS / page)} - {""}:
         (tmp_path / name).write_text(readme.source(DOCS / page, name), encoding="utf-8")
     shutil.copy(ROOT / "configs" / "fleet" / "base.toml", tmp_path)
     if not re.search(r"^(app|extends) = ", text, re.MULTILINE):
         text = f'app = "workerhub.welcome:application"\n{text}'
     (tmp_path / "server.toml").write_text(text.replace("/run/site", str(tmp_path)), encoding="utf-8")
-    ended = harness.run("check", "-c", "server.toml", cwd=tmp_path)
-    assert (ended.returncode, ended.stderr) == (0, "")
+    assert check("-c", "server.toml") == (0, "")
 
 
 def test_the_tutorial(serve_default: Serve, tmp_path: Path) -> None:

@@ -13,10 +13,8 @@ pytest.importorskip("flask", reason="Flask is not installed")
 
 
 @pytest.fixture(params=["shop:app", "shop:create_app()"])
-def site(serve: Serve, request: pytest.FixtureRequest) -> Server:
-    server = serve(f'chdir = "{SITES / "flask_site"}"\n', app=request.param, processes=2)
-    server.wait_workers(2)
-    return server
+def site(share: Serve, request: pytest.FixtureRequest) -> Server:
+    return share(f'chdir = "{SITES / "flask_site"}"\n', app=request.param, processes=2)
 
 
 @pytest.fixture

@@ -47,6 +47,7 @@ def test_a_pidfile_left_by_a_dead_server_is_taken_over(serve_default: Serve, tmp
     assert int(pidfile.read_text()) == successor.pid
 
 
+@pytest.mark.cell("setup")
 def test_chdir_and_env_are_applied_before_the_application_is_imported(serve: Serve, tmp_path: Path) -> None:
     home, imports = tmp_path / "home", tmp_path / "imports"
     home.mkdir()
@@ -57,6 +58,7 @@ def test_chdir_and_env_are_applied_before_the_application_is_imported(serve: Ser
     assert facts["pid"] == int(imports.read_text())
 
 
+@pytest.mark.cell("setup")
 def test_the_master_never_imports_the_application(serve: Serve, tmp_path: Path) -> None:
     imports = tmp_path / "imports"
     server = serve(processes=2, env={"PLAIN_IMPORTS": str(imports)})
@@ -67,12 +69,12 @@ def test_the_master_never_imports_the_application(serve: Serve, tmp_path: Path) 
     assert sorted(map(int, imports.read_text().split())) == sorted(workers)
 
 
-def test_hooks_are_called_and_never_in_the_master(serve: Serve, tmp_path: Path) -> None:
+def test_hooks_are_called_and_never_in_the_master(serve_default: Serve, tmp_path: Path) -> None:
     calls = tmp_path / "calls"
     calls.touch()
     names = ("server_ready", "worker_forked", "worker_ready", "worker_exited", "reloaded")
     hooks = "\n".join(f'{name} = "plain:on_hook"' for name in names)
-    server = serve(f"[hooks]\n{hooks}\n", env={"PLAIN_HOOKS": str(calls)})
+    server = serve_default(f"[hooks]\n{hooks}\n", env={"PLAIN_HOOKS": str(calls)})
 
     def callers() -> list[int]:
         return [json.loads(line)["pid"] for line in calls.read_text().splitlines()]
@@ -85,17 +87,17 @@ def test_hooks_are_called_and_never_in_the_master(serve: Serve, tmp_path: Path) 
     assert server.pid not in callers()
 
 
-def test_a_hook_that_raises_is_logged_and_hurts_nobody(serve: Serve) -> None:
-    server = serve('[hooks]\nserver_ready = "plain:on_hook"\n', env={"PLAIN_HOOKS": "/nowhere/at/all"})
+def test_a_hook_that_raises_is_logged_and_hurts_nobody(serve_default: Serve) -> None:
+    server = serve_default('[hooks]\nserver_ready = "plain:on_hook"\n', env={"PLAIN_HOOKS": "/nowhere/at/all"})
     server.wait_log(r"server_ready")
     server.wait_log(r"FileNotFoundError")
     assert server.get().status == 200
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
-def test_workers_take_the_group_and_the_umask_and_the_master_does_not(serve: Serve) -> None:
+def test_workers_take_the_group_and_the_umask_and_the_master_does_not(serve_default: Serve) -> None:
     group = pwd.getpwnam("nobody").pw_gid
-    server = serve(f'group = {group}\numask = "027"\n')
+    server = serve_default(f'group = {group}\numask = "027"\n')
     facts = server.get("/process").json()
     assert (facts["uid"], facts["gid"], facts["umask"]) == (0, group, 0o027)
     assert Path(f"/proc/{server.pid}").stat().st_gid == 0
@@ -115,6 +117,7 @@ mount -t overlay none -o lowerdir="$0",upperdir=/mnt/upper,workdir=/mnt/work "$0
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+@pytest.mark.cell("setup")
 def test_workers_become_the_user_and_the_master_does_not(serve: Serve) -> None:
     wrapper: tuple[str, ...] = ()
     for folder in closed_folders():

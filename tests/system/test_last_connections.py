@@ -36,6 +36,7 @@ def fill_queue(endpoint: tuple[str, int]) -> Iterator[socket.socket]:
         yield client
 
 
+@pytest.mark.cell("TERM")
 @pytest.mark.parametrize("family", ["tcp", "unix"])
 def test_term_under_load_loses_no_connection_and_has_an_end(serve: Serve, tmp_path: Path, family: str) -> None:
     """Whoever got a connection gets an answer; whoever comes later finds nobody. More keep coming all the time."""

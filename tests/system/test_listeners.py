@@ -56,15 +56,17 @@ def test_a_file_that_is_no_socket_is_left_alone(serve_default: Serve, tmp_path: 
 
 
 @pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6")
-def test_ipv6(serve: Serve) -> None:
-    server = serve(bind=f"[::1]:{free_port('::1')}")
+def test_ipv6(serve_default: Serve) -> None:
+    server = serve_default(bind=f"[::1]:{free_port('::1')}")
     facts = server.get("/environ").json()
     assert (facts["REMOTE_ADDR"], facts["SERVER_NAME"]) == ("::1", "::1")
 
 
-def test_an_inherited_descriptor(serve: Serve) -> None:
+def test_an_inherited_descriptor(serve_default: Serve) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        server = serve(bind=f"fd://{listener.fileno()}", address=listener.getsockname(), pass_fds=(listener.fileno(),))
+        server = serve_default(
+            bind=f"fd://{listener.fileno()}", address=listener.getsockname(), pass_fds=(listener.fileno(),)
+        )
         assert server.get().body == b"hello\n"
         server.reload()
         assert server.get().body == b"hello\n"
