@@ -3,7 +3,7 @@
 * `check_worker` — puts a class to the test. `workerhub.testing.pytest_plugin` does it with one test per clause.
 * `clauses` — what a clause is; `table` — all of them. Each chapter has a module: `declaring`, `life`, `serving`, `books`, `capacity`,
   `clients`, `leaving`, `interrupting`.
-* `kit` — the workers that the checks of clauses work with; `site` — the application that these serve.
+* `kit` — the workers that the checks of clauses work with; `site` — the application that these serve; `sockets` — listeners with siblings.
 * `trial` — which clause is kept.
 """
 
