@@ -94,6 +94,8 @@ def test_the_evidence_says_what_the_worker_has_logged_and_where_it_is() -> None:
     assert "the worker's log:" in str(error.value)
     assert "most recent call first" in str(error.value)
     assert " in wait" in str(error.value)
+    # The function that `forking.fork` begins a process in has the name by which `kernel.dumps` knows where a worker's own frames begin.
+    assert "_pytest" not in str(error.value)
 
 
 def test_a_capacity_that_is_too_large_to_fill_is_told() -> None:

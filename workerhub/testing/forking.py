@@ -108,7 +108,7 @@ def fork(live: Callable[[frozenset[int]], None], journal: Journal) -> int:
 
 
 def _be_worker(live: Callable[[], None], journal: Journal) -> NoReturn:
-    """Live, then exit: whatever happens, the test doesn't go on from here."""
+    """Live, then exit: whatever happens, the test doesn't go on from here. The name is that of `kernel.dumps.OUTERMOST`."""
     code = 1
     try:
         os.setpgid(0, 0)  # so that what it starts can be ended with it

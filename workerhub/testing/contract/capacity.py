@@ -55,7 +55,7 @@ def capacity_is_not_exceeded(kit: Kit) -> None:
 
 @capacity.clause
 def busy_workers_accept_nothing(kit: Kit) -> None:
-    """A worker that can run no more requests leaves connections to its siblings."""
+    """A worker leaves connections whose requests it can't run to its siblings, also if many come at once."""
     with _crowded(kit) as (served, sibling, clients):
         left = take_waiting(sibling)
         served.app.go_on.open(len(clients) - left)
@@ -79,11 +79,13 @@ def _crowded(kit: Kit) -> Iterator[tuple[Served[Site], socket.socket, list[Clien
     with ExitStack() as stack:
         sibling = stack.enter_context(new_listener())
         served = stack.enter_context(kit.serving(listeners=(sibling.dup(),)))
-        clients = []
-        for _ in range(kit.capacity + SURPLUS):
-            clients.append(stack.enter_context(served.connect()))
-            clients[-1].send(get("/hold", "Connection: close"))
-            served.settle()
+        served.settle()
+        served.freeze()  # so that it finds them all at once: then it is most tempted to take more than it can run
+        clients = [stack.enter_context(served.connect()) for _ in range(kit.capacity + SURPLUS)]
+        for client in clients:
+            client.send(get("/hold", "Connection: close"))
+        served.thaw()
+        served.settle()
         yield served, sibling, clients
         served.app.go_on.shut()
 
