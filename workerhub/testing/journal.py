@@ -9,7 +9,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from workerhub.kernel.board import Board, BoardRow
-from workerhub.kernel.dumps import open_dump, read_dump
+from workerhub.kernel.dumps import OUTERMOST, open_dump, read_dump
 from workerhub.kernel.files import nameless_file, read_all
 
 
@@ -71,6 +71,10 @@ class Trail:
         """That of a worker which runs up to `capacity` requests at once."""
         row = Board(mmap.PAGESIZE * (2 + capacity // 8)).allocate(capacity)
         return cls(row, Journal(), Journal(), open_dump())
+
+    def is_dumped(self) -> bool:
+        """Whether the stacks are there, down to the last frame of the last thread, which is the main one."""
+        return read_dump(self.dump).endswith(f" in {OUTERMOST}\n")
 
     def dumped(self) -> str:
         """Where the worker's threads were, if it was asked; threads that were in the same place are told once."""

@@ -168,6 +168,6 @@ class Served(Child, Generic[AppT]):
         else:
             self._nudge(Nudge.DUMP)
             with suppress(AssertionError):  # one that is frozen tells nothing
-                wait_for(self._trail.dumped, "its stacks", timeout=1.0)
+                wait_for(self._trail.is_dumped, "its stacks", timeout=1.0)
             end = "it is alive"
         return "\n".join(("the worker's log:", *self.log(*_TOLD)[self._page :], end, self._trail.dumped())).rstrip()
