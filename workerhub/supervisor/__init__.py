@@ -14,6 +14,7 @@
 * `announcements` — how the server is, for whoever started it.
 * `health`, `farewell` — verdicts and good news; what follows from an exit.
 * `exits`, `causes` — exit codes, and the cause that is read in a worker's exit.
+* `status`, `partings` — what is going on, and what went on lately.
 * `boot`, `words` — how it is told.
 * `diagram` — the table as the pages in the manual show it.
 """

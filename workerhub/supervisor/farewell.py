@@ -12,9 +12,10 @@ from workerhub.supervisor.commands import Level, RunHook
 from workerhub.supervisor.decisions import Decisions
 from workerhub.supervisor.events import ChildExited, SpawnFailed
 from workerhub.supervisor.exits import BOOT_VERDICTS, HARMLESS, Cause
+from workerhub.supervisor.partings import parting
 from workerhub.supervisor.pool import Pool
 from workerhub.supervisor.states import LEAVING, Input
-from workerhub.supervisor.words import farewell, seconds
+from workerhub.supervisor.words import farewell, seconds, why_gone
 
 
 class Farewell:
@@ -44,6 +45,7 @@ class Farewell:
             pool.boot.hopeless = pool.boot.hopeless or final
             self._charge(pool, event.at)
         child.leave = cause
+        pool.partings.add(parting(child, event.at, cause, why_gone(child, event, cause)))
         if mishap:
             self._lost.append(child)
         pool.put(child, Input.EXITED, event.at)
@@ -56,6 +58,7 @@ class Farewell:
             if child.generation == pool.generation:
                 self._charge(pool, event.at)
         child.leave = child.leave or Cause.UNBORN
+        pool.partings.add(parting(child, event.at, Cause.UNBORN, f"{Cause.UNBORN.value}: {event.reason}"))
         pool.put(child, Input.SPAWN_FAILED, event.at)
 
     def too_late(self, pool: Pool, child: Child, now: float) -> None:

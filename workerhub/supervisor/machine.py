@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import singledispatchmethod
 
 from workerhub.supervisor import events
@@ -10,7 +10,7 @@ from workerhub.supervisor.announcements import Announcements
 from workerhub.supervisor.children import Child
 from workerhub.supervisor.commands import Command
 from workerhub.supervisor.decisions import Decisions
-from workerhub.supervisor.events import Event
+from workerhub.supervisor.events import ChildId, Event, Reading
 from workerhub.supervisor.exits import Cause, ServerExit
 from workerhub.supervisor.farewell import Farewell
 from workerhub.supervisor.health import Health
@@ -22,6 +22,7 @@ from workerhub.supervisor.reload import Progress, Reload
 from workerhub.supervisor.replacement import fill, retire_replaced
 from workerhub.supervisor.scale import Scaling
 from workerhub.supervisor.states import Input, State
+from workerhub.supervisor.status import ServerStatus, picture
 from workerhub.supervisor.stop import Stop
 from workerhub.supervisor.watch import Watch
 from workerhub.supervisor.words import seconds
@@ -73,6 +74,15 @@ class Supervisor:
             moments += self._recycling.moments(list(self._pools))
             moments += self._reload.moments()
         return min((moment for moment in moments if moment is not None), default=None)
+
+    def status(self, readings: Mapping[ChildId, Reading], now: float) -> ServerStatus:
+        """A picture of everything, for people.
+
+        Args:
+            readings: the board, looked at just now.
+            now: the moment.
+        """
+        return picture(self._pools, self._reload.progress, readings, now, stopping=self._stop is not None)
 
     @property
     def generation(self) -> int:

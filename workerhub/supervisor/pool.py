@@ -13,6 +13,7 @@ from workerhub.supervisor.commands import Send, Spawn
 from workerhub.supervisor.decisions import Decisions
 from workerhub.supervisor.events import ChildId
 from workerhub.supervisor.exits import Cause
+from workerhub.supervisor.partings import Partings
 from workerhub.supervisor.policy import Draw, PoolPolicy, allowance
 from workerhub.supervisor.states import HOLDING, LEAVING, TABLE, Input, State
 
@@ -66,6 +67,7 @@ class Pool:
         self.former: Terms | None = None
         """What it goes back to if the reload fails that runs it now; None: there is nothing to go back from."""
         self.children = Children()
+        self.partings = Partings()
         self.budget = RestartBudget(policy)
         self.boot = BootReport(policy.name, supplies.decisions)
         self.served = False

@@ -43,9 +43,19 @@ def runs(running: Iterable[Run], now: float) -> str:
     )
 
 
+def run_facts(run: Run, now: float) -> dict[str, object]:
+    """The same of one, for programs."""
+    return {"line": run.line, "client": run.client, "seconds": round(max(0.0, now - run.started_at), 3)}
+
+
 def farewell(child: Child, event: ChildExited, cause: Cause) -> str:
     """The one line about an exit: who, why, how, and what it was doing."""
-    parts = [f"{child} is gone: {cause.value}"]
+    return f"{child} is gone: {why_gone(child, event, cause)}"
+
+
+def why_gone(child: Child, event: ChildExited, cause: Cause) -> str:
+    """The same without who."""
+    parts = [cause.value]
     if child.failure is not None:
         parts[0] += f": {child.failure.reason}"
     elif cause is Cause.RECYCLED:
