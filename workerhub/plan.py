@@ -7,11 +7,14 @@ that a plan holds, needs pydantic, the configuration's models or a worker class.
 from __future__ import annotations
 
 import importlib
+import json
 import pickle
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from workerhub.config.addresses import BindAddress
 from workerhub.supervisor.exits import ServerExit
@@ -141,6 +144,57 @@ class LogPlan:
     access_format: str
 
 
+class Setting(NamedTuple):
+    """A setting as it takes effect. `value` as JSON, `null` where it isn't set; `place` is where that was said, or "default"."""
+
+    value: str
+    place: str
+
+
+class Effect(Enum):
+    """When a changed setting takes effect. The value is what a reader sees."""
+
+    LIVE = "at the reload"
+    """The master changes its ways; nobody is replaced for it."""
+    WORKERS = "with the new workers"
+    KEPT = "not before a restart"
+    """A running server keeps it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a reload would do to a setting. `None`: it is an option that a class doesn't have."""
+
+    key: str
+    old: Setting | None
+    new: Setting | None
+    effect: Effect
+
+    def facts(self) -> dict[str, Any]:
+        """For JSON."""
+        said = self.new or self.old
+        return {
+            "key": self.key,
+            "old": None if self.old is None else json.loads(self.old.value),
+            "new": None if self.new is None else json.loads(self.new.value),
+            "place": "" if said is None else said.place,
+            "effect": self.effect.value,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class ControlPlan:
+    """Where the control verbs find a server.
+
+    Attributes:
+        path: as configured, absolute; None: in a private directory of the user.
+        name: what the socket is called in there; None where there is no file to name it after.
+    """
+
+    path: Path | None
+    name: str | None
+
+
 @dataclass(frozen=True, slots=True)
 class Watch:
     """What somebody who develops may change. Paths are absolute.
@@ -165,9 +219,11 @@ class Plan:
         pidfile: absolute, or None.
         name: what process titles begin with.
         log: where the logs go.
+        control: how to reach it; None: not at all.
         title: what the configuration is called in logs and reports: the file's name as typed, or "the command line".
         kept: settings that a running server keeps, whatever a reload says, by their dotted names.
         watch: reload when something in there changes; None: nobody develops here.
+        settings: all of them by their dotted names, as they are written, to tell what a reload would change.
     """
 
     pools: tuple[PoolPlan, ...]
@@ -176,8 +232,10 @@ class Plan:
     pidfile: Path | None
     name: str
     log: LogPlan
+    control: ControlPlan | None
     title: str
     kept: Mapping[str, str | int | None]
+    settings: Mapping[str, Setting]
     watch: Watch | None = None
 
 
@@ -215,6 +273,33 @@ def unpack(data: bytes) -> Plan | Refusal:
     return Refusal(
         ServerExit.USAGE, f"the process that reads the configuration gave an answer that is none: {verdict!r:.200}"
     )
+
+
+_LIVE: Final = re.compile(
+    r"backlog|bind|worker\.processes|timeouts\.(boot|kill|graceful|drain_delay)|recycle\..+|restart\..+|reload\..+|log\..+"
+    r"|hooks\.(server_ready|worker_exited|reloaded)"
+)
+"""Settings that only the master acts on."""
+
+
+def changes(old: Plan, new: Plan) -> tuple[Change, ...]:
+    """Compare two plans, setting by setting, in the order of the reference. Where something was said makes no difference."""
+    keys = dict.fromkeys((*new.settings, *old.settings))
+    return tuple(
+        Change(key, old.settings.get(key), new.settings.get(key), _effect(key, old))
+        for key in keys
+        if _value(old, key) != _value(new, key)
+    )
+
+
+def _value(plan: Plan, key: str) -> str | None:
+    return plan.settings[key].value if key in plan.settings else None
+
+
+def _effect(key: str, plan: Plan) -> Effect:
+    if key in plan.kept:
+        return Effect.KEPT
+    return Effect.LIVE if _LIVE.fullmatch(key) else Effect.WORKERS
 
 
 def unchangeable(old: Plan, new: Plan) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ with it (a verb of the command line; a child of the master), never in the master
 
 from __future__ import annotations
 
+import json
 import pickle
 import sys
 from contextlib import contextmanager
@@ -13,9 +14,10 @@ from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from workerhub.config.dev import FLAG
+from workerhub.config.effective import Shown, effective
 from workerhub.config.english import nearest
 from workerhub.config.kinds import Share
 from workerhub.config.machine import usable_cpus
@@ -27,7 +29,19 @@ from workerhub.config.validate import own_options, validate, validate_options
 from workerhub.config.words import Override
 from workerhub.errors import ConfigError, ContractError
 from workerhub.http import HttpSettings
-from workerhub.plan import AppReference, Identity, LogPlan, OptionsPlan, Plan, PoolPlan, Watch, WorkerReference
+from workerhub.kernel.control.place import socket_name
+from workerhub.plan import (
+    AppReference,
+    ControlPlan,
+    Identity,
+    LogPlan,
+    OptionsPlan,
+    Plan,
+    PoolPlan,
+    Setting,
+    Watch,
+    WorkerReference,
+)
 from workerhub.supervisor.policy import PoolPolicy
 from workerhub.worker import (
     ServeSettings,
@@ -70,6 +84,10 @@ class Configuration:
     options: WorkerOptions
     plan: Plan
 
+    def effective(self) -> list[Shown]:
+        """Every setting as it takes effect."""
+        return _effective(self.sources, self.options)
+
 
 def load_plan(invocation: Invocation) -> Plan:
     """Read and judge a whole configuration, for who only wants to serve it.
@@ -109,7 +127,13 @@ def load_configuration(invocation: Invocation) -> Configuration:
         raise AssertionError
     pool = _pool(config, places, worker, packed, capacity, dev=invocation.dev)
     watch = _watch(places, sources.chosen) if invocation.dev else None
-    return Configuration(config, sources.chosen, options, _plan(config, places, pool, invocation.title, watch))
+    shown = _effective(sources.chosen, options)
+    plan = _plan(config, places, pool, invocation, shown=shown, watch=watch)
+    return Configuration(config, sources.chosen, options, plan)
+
+
+def _effective(said: Layer, options: WorkerOptions) -> list[Shown]:
+    return list(effective(said, options.model_dump(mode="json", by_alias=True)))
 
 
 def _setting(config: ServerConfig, key: Key) -> str | int | None:
@@ -283,7 +307,15 @@ def _watch(places: Places, said: Layer) -> Watch:
     return Watch(places.import_path(), tuple(sorted(Path(file).absolute() for file in files)))
 
 
-def _plan(config: ServerConfig, places: Places, pool: PoolPlan, title: str, watch: Watch | None) -> Plan:
+def _plan(
+    config: ServerConfig,
+    places: Places,
+    pool: PoolPlan,
+    invocation: Invocation,
+    *,
+    shown: list[Shown],
+    watch: Watch | None,
+) -> Plan:
     log = places.log()
     return Plan(
         pools=(pool,),
@@ -292,7 +324,18 @@ def _plan(config: ServerConfig, places: Places, pool: PoolPlan, title: str, watc
         pidfile=places.path(("pidfile",)),
         name=config.name,
         log=LogPlan(log.level, log.format, log.file or "-", log.access, log.access_format),
-        title=title,
+        control=_control(places.control_socket(), invocation),
+        title=invocation.title,
         kept={".".join(key): _setting(config, key) for key in UNCHANGEABLE},
+        settings={
+            ".".join(item.key): Setting(json.dumps(item.value, default=str), item.origin.place) for item in shown
+        },
         watch=watch,
     )
+
+
+def _control(socket: Path | Literal["auto", "off"], invocation: Invocation) -> ControlPlan | None:
+    if socket == "off":
+        return None
+    name = None if invocation.path is None else socket_name(invocation.path, invocation.chosen_profile)
+    return ControlPlan(None if socket == "auto" else Path(socket), name)

@@ -15,7 +15,7 @@ from workerhub.master import generations
 from workerhub.master.generations import Generations, open_plan_logs
 from workerhub.master.serve import start_line
 from workerhub.master.stage import Loaded, PlanRefusedError
-from workerhub.plan import Plan, Refusal
+from workerhub.plan import Effect, Plan, Refusal
 from workerhub.planning import Invocation, load_plan
 
 BASE = 'app = "hello:application"\n'
@@ -43,6 +43,11 @@ class Place:
         with pytest.MonkeyPatch.context() as patched:
             patched.setattr(generations, "set_title", lambda *_: None)  # this process is not the one that is meant
             return self.stage.load(generation, self.stage.planner()())
+
+    def planned(self) -> bytes:
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(generations, "set_title", lambda *_: None)  # as above
+            return self.stage.planner()()
 
     def write(self, *sockets: str, more: str = "", log: str = "error.log") -> None:
         binds = ", ".join(f'"unix:{self.socket(name)}"' for name in sockets or ("one",))
@@ -142,6 +147,29 @@ def test_the_log_of_the_plan_in_force_is_written(place: Place) -> None:
 def test_what_cannot_change_is_named_and_stays(place: Place) -> None:
     place.write(more=f'pidfile = "{place.directory / "new.pid"}"\n')
     assert place.load(2).unchanged == ("pidfile",)
+
+
+def test_what_a_reload_would_change_is_told_and_nothing_is_touched(place: Place) -> None:
+    place.write("two", more=f'pidfile = "{place.directory / "new.pid"}"\nbacklog = 2048\n')
+    found = place.stage.compare(place.planned())
+    assert [(change.key, change.effect) for change in found] == [("bind", Effect.LIVE), ("pidfile", Effect.KEPT)]
+    assert found[1].facts() == {
+        "key": "pidfile",
+        "old": None,
+        "new": f"{place.directory / 'new.pid'}",
+        "place": f"{place.file}:3",
+        "effect": "not before a restart",
+    }
+    assert (place.answers("one"), place.answers("two")) == (True, False)
+    assert place.stage.plan is place.first
+    place.write()
+    assert place.stage.compare(place.planned()) == ()
+
+
+def test_what_would_be_refused_is_told(place: Place) -> None:
+    place.write(more='[timeouts]\nboot = "soon"\n')
+    with pytest.raises(PlanRefusedError, match=r"timeouts\.boot: expected a time"):
+        place.stage.compare(place.planned())
 
 
 def test_no_hook_is_no_hook(place: Place) -> None:

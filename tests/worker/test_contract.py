@@ -77,6 +77,7 @@ def test_a_stranger_gets_every_defect_at_once() -> None:
         "serve(app) must be a plain function: calling this one runs nothing",
         "interrupt(self) -> 'bool' can't be called as interrupt(index): too many positional arguments",
         "stack(index) is missing",
+        "tasks() is missing",
         "close is not a method",
         "Options must be a subclass of workerhub.worker.WorkerOptions, not <class 'dict'>",
     )

@@ -4,6 +4,7 @@
 * `application` — importing the application, and saying clearly why it can't be.
 * `hooks` — calling the operator's functions.
 * `overdue` — ending requests that outlived their deadline.
+* `whereabouts` — where every thread and task is, for who asks.
 * `stacks` — tracebacks from where the application begins.
 """
 

@@ -24,6 +24,7 @@ from workerhub.child.leaving import BootBreaker, ToldToLeave
 from workerhub.child.overdue import Overdue
 from workerhub.child.stacks import traceback_of
 from workerhub.child.stand_in import stand_in
+from workerhub.child.whereabouts import Whereabouts
 from workerhub.kernel.birth import Birth
 from workerhub.kernel.board import RunRecord
 from workerhub.kernel.identity import IdentityError, set_title, take_identity
@@ -69,6 +70,7 @@ def live(
     life = _Life(birth, pool, order, log)
     birth.signals.actions[Heard.REOPEN] = lambda _frame: logs.reopen()
     birth.signals.actions[Heard.ABORT] = abort
+    birth.signals.actions[Heard.STACKS] = life.whereabouts
     birth.signals.actions[Heard.LEAVE] = breaker = BootBreaker()
     try:
         if birth.signals:  # came before anybody could raise it
@@ -99,6 +101,7 @@ class _Life:
         self._log = log
         self._records: tuple[RunRecord, ...] = ()
         self._worker: Worker[Any] | None = None
+        self.whereabouts = Whereabouts(birth)
 
     def boot(self, listeners: Listeners, logs: Logs) -> None:
         """Become a worker of the pool: all that comes before the application.
@@ -113,7 +116,7 @@ class _Life:
             self._birth.signals.leaves_queue = not listeners.own(pool.bind)
             take_identity(pool.identity)
             self._birth.watch_master()
-            self._records = self._birth.row.records()
+            self._records = self.whereabouts.records = self._birth.row.records()
             context = WorkerContext(
                 pool=pool.name,
                 slot=self._order.slot,
@@ -126,7 +129,7 @@ class _Life:
                 books=Books(self._records, logs.access, self._order.recycle_after, self._birth.report_limit),
             )
             cls = pool.worker.load()
-            self._worker = cls(context, pool.options.open(cls))
+            self._worker = self.whereabouts.worker = cls(context, pool.options.open(cls))
             self._worker.prepare()
             self._call_hook("worker_forked")
         except IdentityError as error:

@@ -4,26 +4,29 @@ from __future__ import annotations
 
 import importlib
 import sys
+import threading
 import traceback
-from itertools import dropwhile
 from pathlib import Path
-from threading import enumerate as all_threads
 from traceback import FrameSummary, StackSummary
 from types import FrameType
 from typing import Any
 
+from workerhub.kernel.dumps import OUTERMOST
 from workerhub.worker import Worker
 
 _OUR_FILES = str(Path(__file__).parents[1]) + "/"
 _GATEWAY_FILES = _OUR_FILES + "http/"
+
+MOST = 16 << 10
+"""Characters of one stack: some 150 frames. Of a deeper one the middle is left out."""
+
 _IMPORT_FILES = (importlib.__file__, "<frozen importlib")
 
 
 def traceback_of(error: BaseException) -> str:
     """An exception's traceback, with its causes, but without workerhub's and the import system's own frames before it."""
     told = traceback.TracebackException.from_exception(error)
-    frames = list(dropwhile(_is_machinery, told.stack))
-    told.stack = StackSummary.from_list(frames)
+    told.stack = _outside_machinery(told.stack)
     return "".join(told.format())
 
 
@@ -36,11 +39,16 @@ def stack_of_request(worker: Worker[Any], index: int, thread: int, interrupted: 
         thread: the identifier of the thread that began it.
         interrupted: as `stack_of_thread` wants it.
     """
-    try:
-        own = worker.stack(index)
-    except Exception:  # noqa: BLE001  # a plug-in's failure costs a detail
-        own = None
+    own = frame_of_task(worker, index)
     return stack_of_thread(thread, interrupted) if own is None else stack_of_task(own)
+
+
+def frame_of_task(worker: Worker[Any], index: int) -> FrameType | None:
+    """Where a request waits that shares its thread with others; None: its thread's stack is its own."""
+    try:
+        return worker.stack(index)
+    except Exception:  # noqa: BLE001  # a plug-in's failure costs a detail
+        return None
 
 
 def stack_of_thread(thread: int, interrupted: FrameType | None) -> str:
@@ -51,18 +59,27 @@ def stack_of_thread(thread: int, interrupted: FrameType | None) -> str:
         interrupted: the frame that a signal handler which asks this interrupted, standing for the calling thread.
     """
     frames = sys._current_frames()  # noqa: SLF001  # the documented way, its underscore notwithstanding
-    name = next((known.name for known in all_threads() if known.ident == thread), "unknown")
+    name = next((known.name for known in threading.enumerate() if known.ident == thread), "unknown")
     frame = interrupted if interrupted is not None and _is_mine(frames.get(thread)) else frames.get(thread)
     if frame is None:
         return f"thread {name} is gone"
-    stack = _of_application(traceback.extract_stack(frame))
-    return f"thread {name}, most recent call last:\n" + "".join(stack.format())
+    return f"thread {name}, most recent call last:\n{stack_text(frame)}"
 
 
 def stack_of_task(frame: FrameType) -> str:
     """Where a greenlet or the like waits, from where the application was called; `frame` is its innermost one."""
-    stack = _of_application(traceback.extract_stack(frame))
-    return "most recent call last:\n" + "".join(stack.format())
+    return f"most recent call last:\n{stack_text(frame)}"
+
+
+def stack_text(frame: FrameType) -> str:
+    """The stack that ends in a frame, most recent call last, from where the application was called.
+
+    Of a stack in which it wasn't: from where somebody else's code begins; and if that is nowhere, from the worker's birth.
+    """
+    stack = _since_birth(traceback.extract_stack(frame))
+    told = _of_application(stack) or _outside_machinery(stack) or stack
+    text = "".join(told.format())
+    return text if len(text) <= MOST else f"{text[: MOST // 4]}  ...\n{text[-MOST // 4 * 3 :]}"
 
 
 def _is_mine(frame: FrameType | None) -> bool:
@@ -75,17 +92,31 @@ def _is_mine(frame: FrameType | None) -> bool:
     return False
 
 
+def _since_birth(stack: StackSummary) -> StackSummary:
+    """Drop the frames that the process was forked in, which are the master's."""
+    births = [index for index, frame in enumerate(stack) if frame.name == OUTERMOST]
+    return StackSummary.from_list(stack[births[-1] + 1 :]) if births else stack
+
+
 def _of_application(stack: StackSummary) -> StackSummary:
-    """Drop what leads to the application's first frame. A stack that never left workerhub stays whole."""
+    """What follows the call of the application; empty where it wasn't called."""
     seen_gateway = False
     for index, frame in enumerate(stack):
         if frame.filename.startswith(_GATEWAY_FILES):
             seen_gateway = True
         elif seen_gateway and not frame.filename.startswith(_OUR_FILES):
             return StackSummary.from_list(stack[index:])
-    return stack
+    return StackSummary()
+
+
+def _outside_machinery(stack: StackSummary) -> StackSummary:
+    """From the first frame on that is somebody else's; empty where there is none."""
+    for index, frame in enumerate(stack):
+        if not _is_machinery(frame):
+            return StackSummary.from_list(stack[index:])
+    return StackSummary()
 
 
 def _is_machinery(frame: FrameSummary) -> bool:
-    """Whether a frame is workerhub's or the import system's."""
-    return frame.filename.startswith((_OUR_FILES, *_IMPORT_FILES))
+    """Whether a frame is workerhub's, or of the import system or what starts a thread."""
+    return frame.filename.startswith((_OUR_FILES, *_IMPORT_FILES, threading.__file__))

@@ -9,6 +9,9 @@ from typing import Final, TypeAlias
 
 HOST_PATTERN: Final = r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?"
 
+LONGEST_UNIX_PATH: Final = 107
+"""Bytes: `sun_path` holds 108 with its closing NUL on Linux (unix(7))."""
+
 
 @dataclass(frozen=True, slots=True)
 class TcpAddress:

@@ -7,9 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, Final, TypeAlias
 
-from workerhub.config.written import EXPECTED
-
 Schema: TypeAlias = Mapping[str, Any]
+
+EXPECTED: Final = "x-expected"
+"""The JSON Schema keyword that holds, in English, what a value of this kind looks like. Removed on publication."""
 
 LONGEST_SHOWN: Final = 60
 """Characters of a value that are shown before it is cut: the line around it has to fit on a screen."""

@@ -210,6 +210,8 @@ Surge: TypeAlias = Annotated[
 _PATH = text_matching(r"[^\0]+", "a path")
 Path: TypeAlias = Annotated[str | None, _PATH]
 PathOrOff: TypeAlias = Annotated[str | None, or_off(_PATH)]
+PathOrOffOrAuto: TypeAlias = Annotated[str | None, or_word(or_off(_PATH), "auto", "auto")]
+"""None is "off"; "auto" is itself."""
 Paths: TypeAlias = Annotated[tuple[str, ...], Written(_read_texts, "a path, or a list of paths", _TEXTS)]
 Proxies: TypeAlias = Annotated[
     tuple[str, ...],

@@ -286,9 +286,13 @@ class LogConfig(Table):
 
 
 class ControlConfig(Table):
-    """How the control verbs reach the server."""
+    """How `workerhub status`, `reload`, `scale`, `stop` and `stacks` reach the server."""
 
-    socket: kinds.Path = setting(None, "The control socket. Left out: in a private directory of the user.", later=True)
+    # A private directory needs no thought, and a verb finds it without reading the file.
+    socket: kinds.PathOrOffOrAuto = setting(
+        "auto",
+        "The control socket: a path, or `off`. `auto` is in a private directory of the user, named after the configuration file.",
+    )
 
 
 class HooksConfig(Table):

@@ -9,12 +9,12 @@ from __future__ import annotations
 import os
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 from workerhub.config import machine
-from workerhub.config.addresses import BindAddress, UnixAddress
+from workerhub.config.addresses import LONGEST_UNIX_PATH, BindAddress, UnixAddress
 from workerhub.config.english import nearest
-from workerhub.config.tree import DEFAULT, Key, Layer
+from workerhub.config.tree import Key, Layer
 from workerhub.config.units import format_duration
 
 if TYPE_CHECKING:
@@ -23,8 +23,7 @@ if TYPE_CHECKING:
     from workerhub.config.models import LogConfig, ServerConfig
     from workerhub.config.report import Report
 
-LONGEST_UNIX_PATH: Final = 107
-"""Bytes: `sun_path` holds 108 with its closing NUL on Linux (unix(7))."""
+AUTO: Final = "auto"
 
 
 class Places:
@@ -55,6 +54,13 @@ class Places:
     def import_path(self) -> tuple[Path, ...]:
         """Where a worker finds modules before it looks anywhere else."""
         return (*self.python_path(), self.path(("chdir",)) or Path.cwd())
+
+    def control_socket(self) -> Path | Literal["auto", "off"]:
+        """The control socket, absolute where a path is given."""
+        said = self.config.control.socket
+        if said in {None, AUTO}:
+            return "off" if said is None else AUTO
+        return self._absolute(str(said), ("control", "socket"))
 
     def bind(self) -> tuple[BindAddress, ...]:
         """The addresses, UNIX paths absolute."""
@@ -107,16 +113,18 @@ class Places:
 
     def _check_sockets(self) -> None:
         for address in self.bind():
-            if not isinstance(address, UnixAddress):
-                continue
-            length = len(os.fsencode(address.path))
-            if length > LONGEST_UNIX_PATH:
-                self._complain(
-                    ("bind",),
-                    f"a UNIX socket's path has at most {LONGEST_UNIX_PATH} bytes, {address.path} has {length}",
-                )
-            elif not Path(address.path).parent.is_dir():
-                self._complain(("bind",), f"no such directory: {Path(address.path).parent}")
+            if isinstance(address, UnixAddress):
+                self._check_socket(("bind",), Path(address.path))
+        control = self.control_socket()
+        if isinstance(control, Path):
+            self._check_socket(("control", "socket"), control)
+
+    def _check_socket(self, key: Key, path: Path) -> None:
+        length = len(os.fsencode(path))
+        if length > LONGEST_UNIX_PATH:
+            self._complain(key, f"a UNIX socket's path has at most {LONGEST_UNIX_PATH} bytes, {path} has {length}")
+        elif not path.parent.is_dir():
+            self._complain(key, f"no such directory: {path.parent}")
 
     def _check_account(
         self, key: Key, name: str | int | None, exists: Callable[[str], bool], names: Callable[[], list[str]]
@@ -132,9 +140,7 @@ class Places:
             self.report.add(self.said.origin(key), key, message)
 
     def _absolute(self, text: str, key: Key) -> Path:
-        origin = self.said.origin(key)
-        base = Path.cwd() if origin is DEFAULT else origin.directory
-        return Path(os.path.normpath(base / Path(text).expanduser()))
+        return self.said.origin(key).absolute(text)
 
     def _log_path(self, name: str, target: str | None) -> str | None:
         return target if target in {None, "-"} else str(self._absolute(str(target), ("log", name)))

@@ -7,16 +7,14 @@ import inspect
 import traceback
 from collections.abc import Iterator, Mapping
 from types import CodeType, ModuleType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-from workerhub.config.catalogue import SETTINGS
+from workerhub.config.report import META
 from workerhub.config.toml_file import Document, UnreadableError
 from workerhub.config.tree import Key, plain
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-_KNOWN: Final = {setting.path[0] for setting in SETTINGS} | {"extends", "profiles"}
 
 
 def read_python(text: str, path: Path) -> Document:
@@ -37,9 +35,15 @@ def read_python(text: str, path: Path) -> Document:
     settings = {
         name: plain(value)
         for name, value in namespace.items()
-        if _may_be_setting(name, value) and (name in _KNOWN or name not in imported)
+        if _may_be_setting(name, value) and (name not in imported or _is_known(name))
     }
     return Document(settings, _lines(module.body))
+
+
+def _is_known(name: str) -> bool:
+    from workerhub.config.catalogue import SETTINGS  # noqa: PLC0415  # brings pydantic along, and most files need none
+
+    return name in {*META, *(setting.path[0] for setting in SETTINGS)}
 
 
 def _compiled(text: str, path: Path) -> tuple[CodeType, ast.Module]:
@@ -65,7 +69,7 @@ def _returned(function: Any, namespace: Mapping[str, Any], module: ast.Module, p
     """Take the tree that `config()` returns. Module-level names are its helpers then, and may not look like settings."""
     lines = _lines(module.body)
     for name in namespace:
-        if name in _KNOWN and name in {key[0] for key in lines} and _may_be_setting(name, namespace[name]):
+        if (name,) in lines and _may_be_setting(name, namespace[name]) and _is_known(name):
             message = (
                 f'{name} is assigned beside config(), where nobody reads it: put "{name}" into what config() returns'
             )

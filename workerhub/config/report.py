@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from workerhub.config.catalogue import SETTINGS
 from workerhub.config.english import Schema, count, describe, find, nearest, show
 from workerhub.config.tree import DEFAULT, Key, Layer, Origin, Source
 from workerhub.errors import ConfigError, Problem
@@ -159,6 +158,8 @@ def later(default: object, given: str) -> str:
 
 def unknown_setting(key: Key, value: object, origin: Origin, siblings: list[str]) -> str:
     """Word the refusal of a key that doesn't exist, with the name that was probably meant."""
+    from workerhub.config.catalogue import SETTINGS  # noqa: PLC0415  # brings pydantic along, and reading needs none
+
     name = key[-1]
     if name in META:
         return f"unknown setting here; {name} stands at the top of a file"

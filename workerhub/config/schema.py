@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from workerhub.config.catalogue import server_schema
+from workerhub.config.english import EXPECTED
 from workerhub.config.models import FACTS
-from workerhub.config.written import EXPECTED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -50,6 +50,11 @@ class Invocation:
     dev: bool = False
 
     @property
+    def chosen_profile(self) -> str:
+        """The profile that was asked for, wherever; empty for none."""
+        return self.profile if self.profile is not None else self.environ.get(PROFILE_VARIABLE, "")
+
+    @property
     def title(self) -> str:
         """What problems are counted for, and what the log calls the configuration: the file, or "the command line"."""
         return str(self.path) if self.path is not None else COMMAND_LINE
@@ -177,10 +182,9 @@ def _profiles(file: Layer, report: Report) -> dict[str, Layer]:
 def _chosen_profile(invocation: Invocation, profiles: dict[str, Layer], here: Path, report: Report) -> str:
     """The name of the profile in force; empty for none."""
     place, source = "--profile", Source.COMMAND_LINE
-    name = invocation.profile
-    if name is None:
+    if invocation.profile is None:
         place, source = PROFILE_VARIABLE, Source.ENVIRONMENT
-        name = invocation.environ.get(PROFILE_VARIABLE, "")
+    name = invocation.chosen_profile
     if name and name not in profiles:
         close = nearest(name, profiles)
         hint = f'; did you mean "{close}"?' if close else ""

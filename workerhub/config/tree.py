@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
@@ -38,6 +39,10 @@ class Origin:
     place: str
     directory: Path
     position: tuple[int, int] = (0, 0)
+
+    def absolute(self, text: str) -> Path:
+        """Where a path leads that was written there."""
+        return Path(os.path.normpath(Path.cwd() / self.directory / Path(text).expanduser()))
 
 
 DEFAULT: Final = Origin(Source.DEFAULT, "default", Path())

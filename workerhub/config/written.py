@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+from workerhub.config.english import EXPECTED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
     from pydantic.json_schema import JsonSchemaValue
-
-EXPECTED: Final = "x-expected"
-"""The JSON Schema keyword that holds, in English, what a value of this kind looks like. Removed on publication."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -11,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from workerhub.kernel.board import BoardRow
+from workerhub.kernel.files import rewrite, write_all
 from workerhub.kernel.signals import WorkerSignals
 
 MAX_REASON = 1 << 10
@@ -26,6 +26,7 @@ class Birth:
         master_pid: whose child this is; another parent means that the master is gone.
         row: this worker's part of the board.
         signals: what the master's nudges have asked for; the worker's handlers are already installed.
+        stacks_fd: a file for the stacks that the master asked for.
         watch_master: makes the worker leave when the master is gone. To be called once, after the change of user.
     """
 
@@ -33,8 +34,10 @@ class Birth:
     row: BoardRow
     signals: WorkerSignals
     report_fd: int
+    stacks_fd: int
     watch_master: Callable[[], None]
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    _owed: list[str] = field(default_factory=list, repr=False)
 
     def report_ready(self) -> None:
         """Tell the master that the application is loaded and that this worker serves."""
@@ -48,9 +51,31 @@ class Birth:
         """Tell the master that `recycle_after` requests are finished. May be called from any thread."""
         self._report("limit")
 
+    def report_stacks(self, text: str) -> None:
+        """Tell the master where everything is. May be called from within a signal handler.
+
+        Which may have interrupted this very thread in the middle of another report; then it is told right behind that.
+        """
+        self._owed.append(text)
+        self._pay()
+
+    def _pay(self) -> None:
+        """Tell what is owed, unless a report is being made: whoever makes it does this afterwards."""
+        while self._owed and self._lock.acquire(blocking=False):
+            try:
+                with suppress(OSError, IndexError):
+                    rewrite(self.stacks_fd, self._owed.pop().encode("utf-8", "backslashreplace"))
+                    write_all(self.report_fd, _line("stacks"))
+            finally:
+                self._lock.release()
+
     def _report(self, kind: Literal["ready", "failed", "limit"], **fields: str) -> None:
         """Write one JSON line. A master that is gone is no error here: other means tell the worker."""
-        data = json.dumps({"report": kind, **fields}).encode("ascii") + b"\n"
+        data = _line(kind, **fields)
         with self._lock, suppress(OSError):
-            while data:
-                data = data[os.write(self.report_fd, data) :]
+            write_all(self.report_fd, data)
+        self._pay()
+
+
+def _line(kind: str, **fields: str) -> bytes:
+    return json.dumps({"report": kind, **fields}).encode("ascii") + b"\n"

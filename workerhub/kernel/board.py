@@ -29,7 +29,8 @@ RECORD = struct.Struct("=QQdd48s176s")
 """number of requests begun, thread, started-at, deadline, client, request line; both cut to fit. 256 bytes."""
 
 _HEADER_BYTES = 256
-"""The header's fields in bytes, written by the master: [0] closing, [16:24] requests that were finished then. The rest is room."""
+"""The header's fields in bytes, written by the master: [0] closing, [1] asked (reset by the worker), [16:24] requests that were finished when
+it was closing. The rest is room."""
 
 _DONE_BEFORE = struct.Struct("=Q")
 _DONE_BEFORE_AT = 16
@@ -72,7 +73,7 @@ class RunRecord:
 
 
 class BoardRow:
-    """One worker's part of the board. The worker writes its `records`; the master reads by `snapshot`, sets `closing`."""
+    """One worker's part of the board. The worker writes its `records`; the master reads by `snapshot`, sets `closing` and `asked`."""
 
     __slots__ = ("_map", "at", "capacity", "size")
 
@@ -97,6 +98,15 @@ class BoardRow:
         if value and not self.closing:
             _DONE_BEFORE.pack_into(self._map, self.at + _DONE_BEFORE_AT, self.snapshot().requests)
         self._map[self.at] = value
+
+    @property
+    def asked(self) -> bool:
+        """Whether the worker shall write down where everything is."""
+        return bool(self._map[self.at + 1])
+
+    @asked.setter
+    def asked(self, value: bool) -> None:
+        self._map[self.at + 1] = value
 
     def snapshot(self) -> Reading:
         """Read the row, from whichever process, while the worker may be writing."""

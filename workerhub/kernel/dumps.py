@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from workerhub.kernel.files import nameless_file, read_text
+from workerhub.kernel.files import cut_off, nameless_file, read_text
 
 OUTERMOST = "_be_worker"
 """The function in `workerhub.kernel.processes` that a worker's life begins in; frames outside it are the master's past."""
@@ -24,3 +24,8 @@ def open_dump() -> int:
 def read_dump(fd: int) -> str:
     """What is in it, without the frames that the process was forked in."""
     return _BEFORE_BIRTH.sub(r"\1", read_text(fd))
+
+
+def take_dump(fd: int, start: int) -> str:
+    """The same, but only what came after that position; it is taken out, so that who reads all in the end doesn't find it."""
+    return _BEFORE_BIRTH.sub(r"\1", cut_off(fd, start))

@@ -30,9 +30,29 @@ def read_text(fd: int) -> str:
     return os.pread(fd, MAX_TEXT, start).decode("utf-8", "backslashreplace")
 
 
-def read_all(fd: int) -> bytes:
-    """Everything that was written to it."""
-    return os.pread(fd, os.fstat(fd).st_size, 0)
+def read_all(fd: int, most: int | None = None) -> bytes:
+    """Everything that was written to it, or the first `most` bytes of that."""
+    size = os.fstat(fd).st_size
+    return os.pread(fd, size if most is None else min(size, most), 0)
+
+
+def rewrite(fd: int, data: bytes) -> None:
+    """Put this in place of whatever was in it.
+
+    Raises:
+        OSError: there is no room.
+    """
+    os.ftruncate(fd, 0)
+    os.lseek(fd, 0, os.SEEK_SET)
+    write_all(fd, data)
+
+
+def cut_off(fd: int, start: int) -> str:
+    """Take what was written to it from there on out of it."""
+    text = os.pread(fd, MAX_TEXT, start).decode("utf-8", "backslashreplace")
+    os.ftruncate(fd, start)
+    os.lseek(fd, start, os.SEEK_SET)  # for the writer, too, if it is a child: they share the position
+    return text
 
 
 def write_all(fd: int, data: bytes) -> None:

@@ -243,7 +243,7 @@ def _open_unix(address: UnixAddress, backlog: int, umask: int | None, owner: tup
     Raises:
         OSError: it can't be opened, or somebody lives there.
     """
-    _remove_stale(address.path)
+    remove_stale(address.path)
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         sock.setblocking(False)
@@ -263,7 +263,7 @@ def _open_unix(address: UnixAddress, backlog: int, umask: int | None, owner: tup
     return Listener(address, (sock,), (status.st_dev, status.st_ino))
 
 
-def _remove_stale(path: str) -> None:
+def remove_stale(path: str) -> None:
     """Remove a socket file that nobody listens on.
 
     Raises:

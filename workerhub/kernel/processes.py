@@ -1,7 +1,7 @@
 """The real kernel: forks, waits, reaps, signals. Single-threaded, as fork demands.
 
 Theory of operation. `wait` sleeps in one selector on the wake-up pipe, which the signal handlers of the C level write
-to, and on the children's report pipes. After every waking all children that ended are reaped, whatever woke it: signals
+to, on the children's report pipes, and on the control socket and its clients; each is registered with what to call when it is ready. After every waking all children that ended are reaped, whatever woke it: signals
 of one kind merge, so none is counted on. What isn't a child of this kernel is reaped and forgotten, as PID 1 must.
 
 A fork is done with all signals blocked. In the child the master's handlers, wake-up pipe and descriptors are gone and
@@ -27,7 +27,10 @@ from typing import NoReturn
 
 from workerhub.kernel.birth import Birth
 from workerhub.kernel.board import Board, BoardRow
-from workerhub.kernel.dumps import open_dump, read_dump
+from workerhub.kernel.control.listener import ControlListener
+from workerhub.kernel.control.reception import Reception
+from workerhub.kernel.control.wire import Outcome, Step
+from workerhub.kernel.dumps import open_dump, read_dump, take_dump
 from workerhub.kernel.files import nameless_file, read_all, read_text, write_all
 from workerhub.kernel.memory import private_memory
 from workerhub.kernel.orphans import leave_with_master, system_tells
@@ -44,7 +47,7 @@ _LONGEST_SLEEP = 3600.0
 _HANDLED = (*MASTER_SIGNALS, signal.SIGCHLD)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Child:
     """A worker process that isn't reaped yet."""
 
@@ -53,6 +56,8 @@ class _Child:
     row: BoardRow
     reports: ReportPipe
     dump_fd: int
+    dumped: int = 0
+    """Where in the dump file that begins which the latest DUMP asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +67,7 @@ class _Newborn:
     master_pid: int
     row: BoardRow
     report_fd: int
+    stacks_fd: int
     dump_fd: int
     lifeline: int | None
 
@@ -112,12 +118,13 @@ class PosixKernel:
         self._pids: dict[int, _Child] = {}
         self._hooks: dict[int, _Hook] = {}
         self._failed_hooks: list[HookEnded | TaskEnded] = []
+        self._reception: Reception | None = None
         use_lifeline = not system_tells() if lifeline is None else lifeline
         self._lifeline = os.pipe() if use_lifeline else None
         self._wake_reader, self._wake_writer = os.pipe()
         os.set_blocking(self._wake_reader, False)
         os.set_blocking(self._wake_writer, False)
-        self._selector.register(self._wake_reader, selectors.EVENT_READ, None)
+        self._selector.register(self._wake_reader, selectors.EVENT_READ, lambda _mask: self._take_signals())
         self._old_handlers = {number: signal.signal(number, _wake) for number in _HANDLED}
         self._old_wakeup = signal.set_wakeup_fd(self._wake_writer, warn_on_full_buffer=False)
         # Whoever started the master may have blocked some; workers inherit the mask.
@@ -130,6 +137,9 @@ class PosixKernel:
                 hook.deadline = self.now()
         while self._hooks:
             self.wait(self.now() + 1.0)  # which ends those that are late
+        if self._reception is not None:
+            self._reception.close()
+            self._reception = None
         signal.set_wakeup_fd(self._old_wakeup)
         for number, handler in self._old_handlers.items():
             signal.signal(number, handler)
@@ -144,12 +154,14 @@ class PosixKernel:
         """Sleep until something happens or the moment comes (None: no moment). Empty when only time passed."""
         while True:
             happenings: list[Happening] = []
-            for key, _ in self._selector.select(self._sleep(until)):
-                happenings += self._take_signals() if key.data is None else self._take_reports(key.data)
+            for key, mask in self._selector.select(self._sleep(until)):
+                happenings += key.data(mask)
             happenings += self._reap()
             happenings += self._failed_hooks
             self._failed_hooks.clear()
             self._end_late_hooks()
+            if self._reception is not None:
+                self._reception.sweep()
             if happenings or (until is not None and self.now() >= until):
                 return happenings
 
@@ -163,20 +175,21 @@ class PosixKernel:
         fds: list[int] = []
         try:
             fds += [open_dump()]
+            fds += [nameless_file("stacks")]
             fds += os.pipe()
-            dump_fd, reader, writer = fds
-            born = _Newborn(os.getpid(), row, writer, dump_fd, self._lifeline[0] if self._lifeline else None)
+            dump_fd, stacks_fd, reader, writer = fds
+            born = _Newborn(os.getpid(), row, writer, stacks_fd, dump_fd, self._lifeline[0] if self._lifeline else None)
             pid = self._fork(partial(_be_worker, born, life), {reader})
         except OSError as error:
             for fd in fds:
                 os.close(fd)
             self._board.free(row)
-            what = "no process can be started" if len(fds) == 3 else "no descriptors for another child"
+            what = "no process can be started" if len(fds) == 4 else "no descriptors for another child"
             raise OSError(error.errno, f"{what}: {error.strerror}") from error
         os.close(writer)
-        known = _Child(child, pid, row, ReportPipe(child, reader), dump_fd)
+        known = _Child(child, pid, row, ReportPipe(child, reader, stacks_fd), dump_fd)
         self._children[child] = self._pids[pid] = known
-        self._selector.register(reader, selectors.EVENT_READ, known)
+        self._selector.register(reader, selectors.EVENT_READ, lambda _mask: self._take_reports(known))
         return pid
 
     def nudge(self, child: ChildId, nudge: Nudge) -> None:
@@ -186,6 +199,10 @@ class PosixKernel:
             return
         if nudge is Nudge.FINISH:
             known.row.closing = True
+        elif nudge is Nudge.STACKS:
+            known.row.asked = True
+        elif nudge is Nudge.DUMP:
+            known.dumped = os.fstat(known.dump_fd).st_size
         with suppress(ProcessLookupError):  # not reaped yet, so the pid is still its own
             os.kill(known.pid, NUDGE_SIGNALS[nudge])
 
@@ -199,11 +216,24 @@ class PosixKernel:
             readings[child] = reading
         return readings
 
+    def read_dump(self, child: ChildId) -> str:
+        """What a child has left that was nudged by DUMP; see the protocol."""
+        known = self._children.get(child)
+        return "" if known is None else take_dump(known.dump_fd, known.dumped)
+
+    def receive(self, listener: ControlListener) -> None:
+        """From now on clients of the control socket may ask, until this kernel is closed. No child keeps the listener."""
+        self._reception = Reception(listener, self._selector, self.now)
+
     def tell(self, ticket: Ticket, message: str, fields: Mapping[str, object]) -> None:
-        """Nobody can ask yet, so nobody is known by a ticket."""
+        """Tell one asker how far it is; one that is gone is ignored."""
+        if self._reception is not None:
+            self._reception.tell(ticket, Step(message, fields))
 
     def answer(self, ticket: Ticket, message: str, *, ok: bool, detail: str, fields: Mapping[str, object]) -> None:
-        """As `tell`."""
+        """Tell one asker how it ended; see the protocol."""
+        if self._reception is not None:
+            self._reception.answer(ticket, Outcome(ok, message, detail, fields))
 
     def run_hook(self, hook: str, life: Callable[[], None], timeout: float) -> None:
         """Run a hook in a process of its own and a process group of its own; both end after `timeout` seconds."""
@@ -242,6 +272,8 @@ class PosixKernel:
         moments = [hook.deadline for hook in self._hooks.values() if not hook.late]
         if until is not None:
             moments.append(until)
+        if self._reception is not None and self._reception.deadline < math.inf:
+            moments.append(self._reception.deadline)
         return min(max(0.0, min(moments) - self.now()), _LONGEST_SLEEP) if moments else None
 
     def _take_signals(self) -> Iterator[SignalArrived]:
@@ -355,6 +387,8 @@ class PosixKernel:
     def _close_descriptors(self, *, keep_lifeline: bool = False) -> None:
         """Close what is this kernel's own. In a child only the descriptors: a `Selector.unregister` would reach the master's."""
         self._selector.close()
+        if self._reception is not None:
+            self._reception.close_in_child()
         for fd in (self._wake_reader, self._wake_writer):
             os.close(fd)
         for child in self._children.values():
@@ -385,7 +419,7 @@ def _be_worker(born: _Newborn, life: Callable[[Birth], int], mask: frozenset[int
     signals.install(born.dump_fd)
     signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     watch_master = partial(leave_with_master, born.master_pid, born.lifeline)
-    birth = Birth(born.master_pid, born.row, signals, born.report_fd, watch_master)
+    birth = Birth(born.master_pid, born.row, signals, born.report_fd, born.stacks_fd, watch_master)
     try:
         return life(birth)
     except BaseException as error:  # noqa: BLE001  # told to the master; the process ends here anyway

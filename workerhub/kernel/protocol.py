@@ -49,10 +49,57 @@ class TaskEnded:
     failure: str
 
 
+@dataclass(frozen=True, slots=True)
+class StatusRequested:
+    """Somebody wants to know what is going on. The supervisor has nothing to decide about it."""
+
+    at: float
+    ticket: Ticket
+
+
+@dataclass(frozen=True, slots=True)
+class StacksRequested:
+    """Somebody wants to know where every worker is. Likewise."""
+
+    at: float
+    ticket: Ticket
+
+
+@dataclass(frozen=True, slots=True)
+class DiffRequested:
+    """Somebody wants to know what a reload would change. Likewise."""
+
+    at: float
+    ticket: Ticket
+
+
+@dataclass(frozen=True, slots=True)
+class StacksWritten:
+    """A worker that was nudged by STACKS has written them. `text` is as it wrote it; nobody has looked whether it makes sense."""
+
+    at: float
+    child: ChildId
+    text: str
+
+
 Request = StopRequested | ReloadRequested | ScaleRequested
 """What somebody who waits for the outcome can ask for; carries a ticket."""
 
-Happening = ChildReady | ChildFailed | LimitReached | ChildExited | Request | SignalArrived | HookEnded | TaskEnded
+Question = StatusRequested | StacksRequested | DiffRequested
+"""What changes nothing."""
+
+Happening = (
+    ChildReady
+    | ChildFailed
+    | LimitReached
+    | ChildExited
+    | StacksWritten
+    | Request
+    | Question
+    | SignalArrived
+    | HookEnded
+    | TaskEnded
+)
 """What `wait` reports: about children and requests in the supervisor's own words, signals by name."""
 
 
@@ -86,6 +133,9 @@ class Kernel(Protocol):
         Args:
             memory: whose memory to look at, too, and a bound in bytes; see `ReadBoard`.
         """
+
+    def read_dump(self, child: ChildId) -> str:
+        """What a child that was nudged by DUMP has left so far; empty for one that is gone. What was read is not read again."""
 
     def tell(self, ticket: Ticket, message: str, fields: Mapping[str, object]) -> None:
         """Tell one asker how far it is; one that is gone is ignored."""

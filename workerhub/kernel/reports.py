@@ -11,9 +11,11 @@ import os
 from collections.abc import Iterator
 from typing import TypeAlias
 
+from workerhub.kernel.files import read_all
+from workerhub.kernel.protocol import StacksWritten
 from workerhub.supervisor.events import ChildFailed, ChildId, ChildReady, LimitReached
 
-Report: TypeAlias = ChildReady | ChildFailed | LimitReached
+Report: TypeAlias = ChildReady | ChildFailed | LimitReached | StacksWritten
 
 MAX_LINE = 256 << 10
 """A longer line is no report: the longest (`birth.MAX_DETAIL` characters, each escaped) is shorter."""
@@ -21,17 +23,21 @@ MAX_LINE = 256 << 10
 READ_BYTES = 64 << 10
 """Read at one turn; a pipe holds as much on Linux. Who writes without end can't keep the master from its other work."""
 
+MAX_STACKS = 1 << 20
+"""Bytes of stacks that are read; a worker of ours writes less."""
+
 LAST_TURNS = 8
 """Turns for a child that is gone. (A process it left behind may still hold the pipe, and write.)"""
 
 
 class ReportPipe:
-    """The master's end of one child's pipe."""
+    """The master's end of one child's pipe, and the file to which the child writes its stacks before it reports them."""
 
-    def __init__(self, child: ChildId, fd: int) -> None:
+    def __init__(self, child: ChildId, fd: int, stacks_fd: int) -> None:
         os.set_blocking(fd, False)
         self._child = child
         self.fd = fd
+        self._stacks_fd = stacks_fd
         self._rest = b""
         self._skipping = False  # in the midst of a line that is too long
         self.ended = False
@@ -61,8 +67,9 @@ class ReportPipe:
             yield from self.read(at)
 
     def close(self) -> None:
-        """Close this end."""
+        """Close both."""
         os.close(self.fd)
+        os.close(self._stacks_fd)
 
     def _parse(self, line: bytes, at: float) -> Report | None:
         """Make out one line; None for what is no report."""
@@ -75,6 +82,8 @@ class ReportPipe:
                 return ChildReady(at, self._child)
             case {"report": "limit"}:
                 return LimitReached(at, self._child)
+            case {"report": "stacks"}:
+                return StacksWritten(at, self._child, read_all(self._stacks_fd, MAX_STACKS).decode("utf-8", "replace"))
             case {"report": "failed", "reason": str(reason), "detail": str(detail)}:
                 return ChildFailed(at, self._child, reason, detail)
         return None

@@ -39,6 +39,8 @@ class Heard(Enum):
     """Drain, then exit; also what a worker hears when its master is gone."""
     INTERRUPT = "interrupt"
     """End the requests that outlived their deadline."""
+    STACKS = "stacks"
+    """Write down where every thread and every task is. Comes by the same signal as INTERRUPT, if the row says so."""
     ABORT = "abort"
     """Exit now."""
     REOPEN = "reopen"
@@ -70,9 +72,11 @@ NUDGE_SIGNALS: Mapping[Nudge, Signals] = {
     Nudge.DUMP: DUMP_SIGNAL,
     Nudge.ABORT: Signals.SIGQUIT,
     Nudge.KILL: Signals.SIGKILL,
+    Nudge.STACKS: Signals.SIGUSR2,
     Nudge.REOPEN: Signals.SIGUSR1,
 }
-"""Which signal carries a nudge. FINISH differs from DRAIN by the row's `closing`, which is set before."""
+"""Which signal carries a nudge. FINISH differs from DRAIN by the row's `closing`, which is set before; STACKS from INTERRUPT by its
+`asked`. (To be interrupted in addition does no harm: only what is overdue is ended.)"""
 
 
 Action: TypeAlias = Callable[[FrameType | None], None]
@@ -146,4 +150,7 @@ class WorkerSignals:
         # The wake-up descriptor wrote this byte already, unless the application took it (asyncio does).
         with suppress(BlockingIOError):
             os.write(self._writer, b"\0")
+        if heard is Heard.INTERRUPT and self._row.asked:
+            self._row.asked = False
+            self.actions[Heard.STACKS](frame)
         self.actions[heard](frame)

@@ -1,6 +1,7 @@
 """The master process: owns listeners, board and children; never imports the application.
 
 * `loop` — `Master`: happenings become events, commands become deeds.
+* `desk`, `stacks` — answering questions: what is going on, and where every worker is.
 * `stage` — what the loop needs besides a kernel.
 * `generations` — the real stage: plans, listeners and logs, by generation.
 * `watcher` — reloads while somebody develops.

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 
+from workerhub import __version__
 from workerhub.child import call_hook, live
 from workerhub.errors import BindError
 from workerhub.http.parsers import parser_class
@@ -16,7 +18,7 @@ from workerhub.kernel.identity import IdentityError, find_account, set_title, ta
 from workerhub.kernel.listeners import Listeners
 from workerhub.logs import Logs, open_logs
 from workerhub.master.stage import Loaded, PlanRefusedError
-from workerhub.plan import Plan, Planner, PoolPlan, Refusal, pack, unchangeable, unpack
+from workerhub.plan import Change, Plan, Planner, PoolPlan, Refusal, changes, pack, unchangeable, unpack
 from workerhub.supervisor import Level, PoolPolicy, Spawn
 
 FIRST = 1
@@ -63,9 +65,7 @@ class Generations:
         Raises:
             PlanRefusedError: nothing was touched.
         """
-        plan = unpack(planned)
-        if isinstance(plan, Refusal):
-            raise PlanRefusedError(plan.text)
+        plan = _accepted(planned)
         try:
             share_worker_classes(plan)
             logs = open_plan_logs(plan)
@@ -123,6 +123,33 @@ class Generations:
         hooked = next((pool for pool in self.plan.pools if pool.hooks.get(name)), None)
         return None if hooked is None else partial(_call, hooked, name, dict(facts))
 
+    def compare(self, planned: bytes) -> tuple[Change, ...]:
+        """What `load` would change.
+
+        Raises:
+            PlanRefusedError: the configuration is no good.
+        """
+        return changes(self.plan, _accepted(planned))
+
+    def about(self) -> Mapping[str, object]:
+        """Version, process, configuration, and what each pool runs where."""
+        plan = self.plan
+        return {
+            "version": __version__,
+            "pid": os.getpid(),
+            "title": plan.title,
+            "name": plan.name,
+            "runs": {
+                pool.name: {
+                    "class": pool.worker.name,
+                    "app": str(pool.app),
+                    "capacity": pool.capacity,
+                    "addresses": list(self._listeners.urls(pool.bind)),
+                }
+                for pool in plan.pools
+            },
+        }
+
     def log(self, level: Level, message: str, fields: Mapping[str, object], detail: str) -> None:
         """Write to the error log of the plan in force."""
         self._logs[self._current].error.write(level, message, detail, fields)
@@ -153,6 +180,18 @@ class Generations:
         self._plans.pop(generation, None)
         if logs := self._logs.pop(generation, None):
             logs.close()
+
+
+def _accepted(planned: bytes) -> Plan:
+    """The plan that was made.
+
+    Raises:
+        PlanRefusedError: there is none, for this reason.
+    """
+    plan = unpack(planned)
+    if isinstance(plan, Refusal):
+        raise PlanRefusedError(plan.text)
+    return plan
 
 
 def open_plan_logs(plan: Plan) -> Logs:

@@ -8,7 +8,18 @@ from collections.abc import Sequence
 from typing import Final
 
 from workerhub.kernel.notify import Notifier
-from workerhub.kernel.protocol import Happening, HookEnded, Kernel, SignalArrived, TaskEnded
+from workerhub.kernel.protocol import (
+    DiffRequested,
+    Happening,
+    HookEnded,
+    Kernel,
+    SignalArrived,
+    StacksRequested,
+    StacksWritten,
+    StatusRequested,
+    TaskEnded,
+)
+from workerhub.master.desk import Desk
 from workerhub.master.signals import EVENTS, REOPEN, UPGRADE
 from workerhub.master.stage import PlanRefusedError, Stage
 from workerhub.plan import PLANNING_TIMEOUT
@@ -71,6 +82,7 @@ class Master:
         self._stage = stage
         self._notifier = notifier or Notifier()
         self._supervisor = Supervisor(stage.policies, draw)
+        self._desk = Desk(kernel, stage, self._supervisor)
         self._living: set[ChildId] = set()
         self._events: deque[Event] = deque()
         self._loading = 0
@@ -95,10 +107,12 @@ class Master:
             self._sleep()
 
     def _sleep(self) -> None:
-        """Wait for what happens next, or for the moment at which the supervisor wants to be called."""
+        """Wait for what happens next, or for the moment at which the supervisor, or the desk, wants to be called."""
         until = self._supervisor.next_deadline()
-        for happening in self._wait(until):
-            self._take(happening)
+        for happening in self._wait(_earliest(until, self._desk.deadline)):
+            if not self._desk.hear(happening):
+                self._take(happening)
+        self._desk.look()
         now = self._kernel.now()
         if until is not None and now >= until:
             self._events.append(DeadlineReached(now))
@@ -106,7 +120,7 @@ class Master:
     def _wait(self, until: float | None) -> Sequence[Happening]:
         """One turn of the loop, which is what a watchdog is told of. It may end before anything happens, or the moment comes."""
         due = self._notifier.turn(self._kernel.now())
-        return self._kernel.wait(min((moment for moment in (until, due) if moment is not None), default=None))
+        return self._kernel.wait(_earliest(until, due))
 
     def _take(self, happening: Happening) -> None:
         match happening:
@@ -128,6 +142,8 @@ class Master:
             case ChildExited(child=child):
                 self._living.discard(child)
                 self._events.append(happening)
+            case StatusRequested() | StacksRequested() | StacksWritten() | DiffRequested():
+                raise AssertionError("questions are the desk's business")
             case _:
                 self._events.append(happening)
 
@@ -210,3 +226,8 @@ class Master:
                 for happening in self._wait(until):
                     if isinstance(happening, ChildExited):
                         self._living.discard(happening.child)
+
+
+def _earliest(*moments: float | None) -> float | None:
+    """The earliest of several moments, each of which may not come at all."""
+    return min((moment for moment in moments if moment is not None), default=None)

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 from workerhub import __version__
 from workerhub.errors import BindError
+from workerhub.kernel.control.listener import ControlListener, find_place, take_place
+from workerhub.kernel.control.place import PlaceError, nameless
 from workerhub.kernel.identity import IdentityError, set_title
 from workerhub.kernel.listeners import Listeners
 from workerhub.kernel.notify import Notifier
@@ -62,6 +64,9 @@ def _serve(planner: Planner, plan: Plan, logs: Logs, systemd: FromSystemd) -> in
             if pidfile is not None:
                 stack.callback(pidfile.remove)
             listeners.open(plan.bind)
+            control = open_control(plan, logs)
+            if control is not None:
+                stack.callback(control.close)
         except PidfileError as error:
             logs.error.error(str(error))
             return ServerExit.USAGE
@@ -71,6 +76,8 @@ def _serve(planner: Planner, plan: Plan, logs: Logs, systemd: FromSystemd) -> in
         watcher = _watch(plan, logs, listeners)
         kernel = PosixKernel()
         stack.callback(kernel.close)
+        if control is not None:
+            kernel.receive(control)
         if watcher is not None:
             stack.callback(watcher.close)  # before the kernel, which knows what to do when it sends a signal
             kernel.private.add(watcher.fileno())
@@ -100,6 +107,23 @@ def _watch(plan: Plan, logs: Logs, listeners: Listeners) -> Watcher | None:
     if public := [url for url in listeners.urls(plan.bind) if not url.startswith(_PRIVATE)]:
         logs.error.warning(f"--dev shows source code to whoever asks, and many can: {', '.join(public)}")
     return Watcher(plan.watch, plan.name, logs, partial(listeners.close_others, ()))
+
+
+def open_control(plan: Plan, logs: Logs) -> ControlListener | None:
+    """Open the control socket, if there is to be one. Without a place of its own choice a server does without.
+
+    Raises:
+        BindError: another server listens there, or the place that the configuration names won't do.
+    """
+    if plan.control is None:
+        return None
+    if plan.control.path is not None:
+        return take_place(plan.control.path)
+    try:
+        return find_place(plan.control.name or nameless(plan.pools[0].app.module, os.getpid()))
+    except PlaceError as error:
+        logs.error.warning(f"no control socket, so `workerhub status` and its like won't find this server: {error}")
+        return None
 
 
 def _draw(most: int) -> int:

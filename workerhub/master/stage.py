@@ -8,6 +8,7 @@ from typing import Protocol
 
 from workerhub.errors import WorkerhubError
 from workerhub.kernel.birth import Birth
+from workerhub.plan import Change
 from workerhub.supervisor.commands import Level, Spawn
 from workerhub.supervisor.policy import PoolPolicy
 
@@ -58,6 +59,19 @@ class Stage(Protocol):
 
     def hook(self, name: str, facts: Mapping[str, object]) -> Callable[[], None] | None:
         """What the operator has hooked up to that name, ready to be called in a process of its own; None: nothing."""
+
+    def compare(self, planned: bytes) -> tuple[Change, ...]:
+        """What `load` would change, without touching anything.
+
+        Args:
+            planned: what the planner came to.
+
+        Raises:
+            PlanRefusedError: it would be refused, as far as can be known before anything is touched.
+        """
+
+    def about(self) -> Mapping[str, object]:
+        """Who this server is, for `workerhub status`: what is known without looking at a worker. Fit for JSON."""
 
     def log(self, level: Level, message: str, fields: Mapping[str, object], detail: str) -> None:
         """Write to the error log."""

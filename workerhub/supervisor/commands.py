@@ -27,6 +27,8 @@ class Nudge(Enum):
     """Leave now; running requests are cut."""
     KILL = "kill"
     """End the process at once; it can't refuse."""
+    STACKS = "stacks"
+    """Write down where every thread and every task is. Sent by the master itself when somebody asks."""
     REOPEN = "reopen"
     """Open the log files anew, after the master has. Sent by the master itself when it gets SIGUSR1."""
 

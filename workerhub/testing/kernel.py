@@ -10,7 +10,7 @@ from itertools import count
 from math import isfinite
 
 from workerhub.kernel.birth import Birth
-from workerhub.kernel.protocol import Happening, HookEnded, SignalArrived, TaskEnded
+from workerhub.kernel.protocol import Happening, HookEnded, Question, SignalArrived, StacksWritten, TaskEnded
 from workerhub.kernel.protocol import Request as Asked
 from workerhub.supervisor.commands import Nudge
 from workerhub.supervisor.events import (
@@ -79,11 +79,12 @@ class FakeKernel:
 
         self._plan(at, arrive)
 
-    def ask(self, request: Asked) -> None:
+    def ask(self, request: Asked | Question) -> None:
         """Have somebody ask for something at the moment that the request names; its ticket gets what `tell` and `answer` say."""
 
         def arrive() -> Happening:
-            self.transcript.note(self._now, f"asker {request.ticket}", f"asks: {request.origin}")
+            what = request.origin if isinstance(request, Asked) else type(request).__name__
+            self.transcript.note(self._now, f"asker {request.ticket}", f"asks: {what}")
             return request
 
         self._plan(request.at, arrive)
@@ -142,15 +143,15 @@ class FakeKernel:
                 process.tell_to_leave(with_server=nudge is Nudge.FINISH)
                 self._leave_if_idle(process)
             case Nudge.INTERRUPT:
-                for index, (run, request) in tuple(process.running.items()):
-                    if run.deadline <= self._now and not request.stubborn:
-                        self._finish(process, index)
+                self._interrupt(process)
             case Nudge.DUMP:
                 process.dump += f"stacks of child {child} at {self._now:.3f}\n"
             case Nudge.ABORT:
                 self._after(process.script.aborts_after, process, lambda process: self._end(process.child, ABORTED))
             case Nudge.KILL:
                 self._after(process.script.reaped_after, process, lambda process: self._end(process.child, KILLED))
+            case Nudge.STACKS:
+                self._after(process.script.tells_after, process, self._tell_stacks)
             case Nudge.REOPEN:
                 pass
 
@@ -161,6 +162,15 @@ class FakeKernel:
             child: replace(process.reading(), memory=process.memory(self._now) if child in memory else None)
             for child, process in self.living.items()
         }
+
+    def read_dump(self, child: ChildId) -> str:
+        """What it was nudged to leave, once."""
+        self._burn()
+        process = self.living.get(child)
+        if process is None:
+            return ""
+        dump, process.dump = process.dump, ""
+        return dump
 
     def tell(self, ticket: Ticket, message: str, fields: Mapping[str, object]) -> None:  # noqa: ARG002  # text only
         """Note what an asker hears."""
@@ -227,6 +237,14 @@ class FakeKernel:
             self._after(request.after, process, partial(self._begin, index, request))
         self._after(process.script.limit_after, process, lambda process: LimitReached(self._now, process.child))
         return ChildReady(self._now, process.child)
+
+    def _interrupt(self, process: Process) -> None:
+        for index, (run, request) in tuple(process.running.items()):
+            if run.deadline <= self._now and not request.stubborn:
+                self._finish(process, index)
+
+    def _tell_stacks(self, process: Process) -> Happening:
+        return StacksWritten(self._now, process.child, f'{{"tasks": [{{"names": ["child {process.child}"]}}]}}')
 
     def _begin(self, index: int, request: Request, process: Process) -> None:
         if process.leaving:

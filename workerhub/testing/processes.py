@@ -38,6 +38,7 @@ class Script:
         drains_after: from the order to leave, or from its last request's end, whichever is later, to its exit.
         aborts_after: from the order to leave now to its exit.
         reaped_after: from SIGKILL to its exit; longer than an instant for a process with much memory.
+        tells_after: from the question where it is to the answer.
         limit_after: from readiness to the report that its share of requests is done.
         memory: bytes of private memory that it holds at first.
         leaks: bytes that come on top each second, from readiness.
@@ -52,6 +53,7 @@ class Script:
     drains_after: float = 0.1
     aborts_after: float = 0.05
     reaped_after: float = 0.01
+    tells_after: float = 0.001
     limit_after: float = inf
     memory: int = 32 << 20
     leaks: float = 0.0

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from workerhub.kernel.birth import Birth
 from workerhub.master.stage import Loaded, PlanRefusedError
+from workerhub.plan import Change
 from workerhub.supervisor.commands import Level, Spawn
 from workerhub.supervisor.policy import PoolPolicy
 from workerhub.testing.kernel import FakeKernel
@@ -76,6 +77,20 @@ class FakeStage:
     def hook(self, name: str, facts: Mapping[str, object]) -> Callable[[], None] | None:  # noqa: ARG002  # pretend
         """No hooks are configured."""
         return None
+
+    def compare(self, planned: bytes) -> tuple[Change, ...]:  # noqa: ARG002  # pretend
+        """Find what the next reload would find, but for policies, which are never compared.
+
+        Raises:
+            PlanRefusedError: the test wants it so.
+        """
+        if self._reloads and isinstance(self._reloads[0], str):
+            raise PlanRefusedError(self._reloads[0])
+        return ()
+
+    def about(self) -> Mapping[str, object]:
+        """Nobody in particular."""
+        return {"title": "a pretend server"}
 
     def log(self, level: Level, message: str, fields: Mapping[str, object], detail: str) -> None:  # noqa: ARG002  # text only
         """Note what an operator would read."""

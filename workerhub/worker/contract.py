@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeAlias, TypeVar
 from workerhub.worker.lazy import lazy_options
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from types import FrameType
 
     from workerhub.worker.context import WorkerContext, WSGIApplication
@@ -36,9 +37,10 @@ class Worker(ABC, Generic[OptionsT]):
         serve(app)                      after it was imported; the worker is reported ready
             stack(index)                at any moment during serve(), from a signal handler in the main thread
             interrupt(index)            likewise, right behind it
+            tasks()                     likewise, and before it, too
         close()                         always, whatever happened before
 
-    `prepare`, `serve`, `stack`, `interrupt` and `close` are called in the main thread.
+    `prepare`, `serve`, `stack`, `interrupt`, `tasks` and `close` are called in the main thread.
     """
 
     Options: ClassVar[type[WorkerOptions]] = lazy_options("workerhub.worker.options:WorkerOptions")
@@ -147,8 +149,8 @@ class Worker(ABC, Generic[OptionsT]):
         """Tell where the request in slot `index` is, if that isn't the stack of the thread that runs it.
 
         For classes that run several requests in one thread, as greenlets or coroutines do: the innermost frame of one
-        that waits. Called in the child's main thread from within a signal handler, right before `interrupt`, and may do
-        as little as that.
+        that waits. Called in the child's main thread from within a signal handler, right before `interrupt` and for
+        `workerhub stacks`, and may do as little as `interrupt`.
 
         Returns:
             the frame; None for "that thread's own stack", which is what all other classes mean and the default.
@@ -156,6 +158,19 @@ class Worker(ABC, Generic[OptionsT]):
         Raising: taken as None.
         """
         return None
+
+    def tasks(self) -> Iterable[tuple[str, FrameType]]:
+        """Tell what else waits in this process: neither a thread nor a request; greenlets or coroutines of whatever origin.
+
+        For `workerhub stacks`, which shows threads and requests anyway. Called in the child's main thread from within a signal
+        handler, at any moment after `__init__`, and may do as little as `interrupt`.
+
+        Returns:
+            for each a name, and its innermost frame.
+
+        Raising: taken as none.
+        """
+        return ()
 
     def close(self) -> None:  # empty is a good default
         """Give back what the instance holds: descriptors, threads, temporary files.

@@ -36,6 +36,7 @@ _METHODS = (
     _Method("serve", ("app",)),
     _Method("interrupt", ("index",)),
     _Method("stack", ("index",)),
+    _Method("tasks"),
     _Method("close"),
 )
 

@@ -10,6 +10,7 @@ every other it is thrown by the loop, into a greenlet that waits.
 
 from __future__ import annotations
 
+import gc
 import math
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -28,7 +29,7 @@ from workerhub_workers._reactor import Reactor
 if TYPE_CHECKING:
     import socket
     from _socket import SocketType
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from types import FrameType
     from typing import Any
 
@@ -165,6 +166,14 @@ class Greenlets:
         """Where the greenlet waits that has the slot; None if it is the one that runs."""
         seat = self._seats.get(index)
         return seat.greenlet.gr_frame if seat is not None else None
+
+    def tasks(self) -> Iterator[tuple[str, FrameType]]:
+        """Every greenlet that waits, but for the loop's and ours, which run requests or are spare. Called from a signal handler."""
+        ours = {id(seat.greenlet) for seat in self._seats.values()} | {id(gevent.get_hub())}
+        for found in gc.get_objects():
+            # Not `isinstance`, which asks the object, and some applications' proxies don't like to be asked.
+            if issubclass(type(found), greenlet) and found.gr_frame is not None and id(found) not in ours:
+                yield getattr(found, "name", "greenlet"), found.gr_frame
 
     def close(self) -> None:
         """Cut what is left and give everything back."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, ClassVar
 from workerhub.worker import Worker, WorkerContext, lazy_options
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from types import FrameType
 
     from workerhub.worker import WorkerOptions, WSGIApplication
@@ -66,6 +67,10 @@ class GeventWorker(Worker["GeventOptions"]):
     def stack(self, index: int) -> FrameType | None:
         """Where the greenlet waits that runs the request; None for the one that is running this very thread."""
         return self._greenlets.stack(index) if self._greenlets is not None else None
+
+    def tasks(self) -> Iterable[tuple[str, FrameType]]:
+        """The greenlets that run no request: the application's own."""
+        return self._greenlets.tasks() if self._greenlets is not None else ()
 
     def close(self) -> None:
         """Cut what is left."""
