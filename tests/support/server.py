@@ -18,6 +18,10 @@ from support import processes
 from support.client import Address, Answer, Client, fetch
 from support.waiting import wait_for
 
+from workerhub.kernel.control.client import connect, converse
+from workerhub.kernel.control.place import directories, of_any_profile, socket_name
+from workerhub.kernel.control.wire import Outcome, Request
+
 if TYPE_CHECKING:
     from types import TracebackType
 
@@ -273,6 +277,17 @@ class Server:
             "the old workers to be replaced",
         )
 
+    def ask(self, request: Request) -> Outcome:
+        """Ask through the control socket, as a verb does; the outcome."""
+        *_, outcome = converse(connect(self.control), request, 30.0)
+        assert isinstance(outcome, Outcome)
+        return outcome
+
+    @property
+    def control(self) -> Path:
+        """The control socket, where the configuration doesn't name one."""
+        return directories()[0] / socket_name(self.config or self.path("server.toml"))
+
     # -- ending it
 
     def wait(self, timeout: float = 30.0) -> int:
@@ -295,7 +310,15 @@ class Server:
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(10)
         wait_for(lambda: not processes.session(self.pid), "the server's processes to be gone", timeout=10)
+        self._clear_control_sockets()
         return left
+
+    def _clear_control_sockets(self) -> None:
+        """Take away what a master that was killed couldn't."""
+        file = self.config or self.path("server.toml")
+        for directory in directories():
+            for path in (directory / socket_name(file), *of_any_profile(directory, file)):
+                path.unlink(missing_ok=True)
 
     def story(self) -> str:
         """All there is to read about this server, for a test that failed."""

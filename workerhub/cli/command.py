@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from workerhub import __version__
-from workerhub.cli.main import ABOUT, VERBS
+from workerhub.cli.main import ABOUT, BEFORE, RUNNING, VERBS
 from workerhub.errors import ConfigError
-from workerhub.plan import Plan, Refusal
 from workerhub.supervisor.exits import ServerExit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from workerhub.plan import Plan, Refusal
 
 
 class _ServingGroup(click.Group):
@@ -34,6 +35,15 @@ class _ServingGroup(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's signature
         """The verbs."""
         return list(VERBS)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The verbs, those that need a running server apart."""
+        for title, names in (("Start, and before you start", BEFORE), ("While it runs", RUNNING)):
+            with formatter.section(title):
+                commands = [(name, self.get_command(ctx, name)) for name in names]
+                formatter.write_dl(
+                    [(name, command.get_short_help_str(70)) for name, command in commands if command is not None]
+                )
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002  # click's signature
         """Import one."""
@@ -64,32 +74,31 @@ def workerhub_command() -> None:
 
 def execute(args: Sequence[str]) -> int:
     """Carry out a verb other than `serve`; the exit code."""
-    outcome = _outcome(args, "")
-    assert isinstance(outcome, Refusal)  # noqa: S101  # `workerhub.cli.main.run` tells serving from all else
-    if outcome.text:
-        click.echo(outcome.text, err=True)
-    return outcome.code
+    outcome, text = _outcome(args, "")
+    if text:
+        click.echo(text, err=True)
+    return outcome if isinstance(outcome, int) else ServerExit.STOPPED
 
 
 def plan(args: Sequence[str], consequence: str) -> Plan | Refusal:
     """Make the plan of a command line that means to serve; a `workerhub.plan.Planner` once it is given one."""
-    return _outcome(args, consequence)
+    from workerhub.plan import Plan, Refusal  # noqa: PLC0415  # most verbs make none
+
+    outcome, text = _outcome(args, consequence)
+    return outcome if isinstance(outcome, Plan) else Refusal(outcome if isinstance(outcome, int) else 0, text)
 
 
-def _outcome(args: Sequence[str], consequence: str) -> Plan | Refusal:
-    """What a command line comes to: a plan, or an exit code and what remains to be said."""
+def _outcome(args: Sequence[str], consequence: str) -> tuple[Any, str]:
+    """What a command line comes to: an exit code or whatever the verb returned, and what remains to be said."""
     try:
-        outcome: Any = workerhub_command.main(args=list(args), prog_name="workerhub", standalone_mode=False)
+        return workerhub_command.main(args=list(args), prog_name="workerhub", standalone_mode=False), ""
     except click.ClickException as error:
         told = io.StringIO()
         error.show(told)
-        return Refusal(ServerExit.USAGE, told.getvalue().rstrip("\n"))
+        return ServerExit.USAGE, told.getvalue().rstrip("\n")
     except click.Abort:
-        return Refusal(ServerExit.USAGE, "")
+        return ServerExit.USAGE, ""
     except ConfigError as error:
         from workerhub.config.report import render  # noqa: PLC0415  # who raised it has imported it
 
-        return Refusal(ServerExit.USAGE, render(error, consequence))
-    if isinstance(outcome, Plan):
-        return outcome
-    return Refusal(outcome if isinstance(outcome, int) else 0, "")
+        return ServerExit.USAGE, render(error, consequence)

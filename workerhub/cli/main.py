@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, NoReturn
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-VERBS = ("check", "schema", "serve", "show", "workers")
+BEFORE = ("serve", "check", "show", "schema", "workers")
+"""Verbs that start a server, or look at what one would be."""
+
+RUNNING = ("status", "reload", "scale", "stop", "stacks")
+"""Verbs that talk to a running one."""
+
+VERBS = (*BEFORE, *RUNNING)
 """What may stand first. Each is a module of this package, and the command in it of the same name."""
 
 ABOUT = ("--help", "-h", "--version")

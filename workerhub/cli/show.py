@@ -3,54 +3,39 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from workerhub.cli.difference import show_difference
 from workerhub.cli.invocation import takes_configuration
 from workerhub.cli.output import print_json
-from workerhub.config.catalogue import SETTINGS, TABLES
-from workerhub.config.tree import DEFAULT, Key, Origin
+from workerhub.config.catalogue import TABLES
 from workerhub.planning import Configuration, Invocation, load_configuration
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """One setting: its value as it was written, and where. `note` says what it comes to, where that isn't in the value."""
-
-    key: Key
-    value: Any
-    origin: Origin
-    note: str = ""
+    from workerhub.config.effective import Shown
+    from workerhub.config.tree import Key
 
 
 @click.command()
+@click.option("--diff", is_flag=True, help="Only what a reload of the server that runs with it would change, and when.")
 @click.option("--json", "as_json", is_flag=True, help="For machines.")
 @takes_configuration
-def show(invocation: Invocation, *, as_json: bool) -> int:
+def show(invocation: Invocation, *, diff: bool, as_json: bool) -> int:
     """Print the effective configuration, each value with its origin.
 
     What it prints is a configuration file itself.
     """
+    if diff:
+        return show_difference(invocation, as_json=as_json)
     configuration = load_configuration(invocation)
-    shown = list(effective(configuration))
+    shown = configuration.effective()
     if as_json:
-        print_json({".".join(item.key): _as_json(item) for item in shown})
+        print_json({".".join(item.key): _as_json(configuration, item) for item in shown})
     else:
         click.echo(listing(configuration, shown))
     return 0
-
-
-def effective(configuration: Configuration) -> Iterator[Shown]:
-    """Every setting with its value, the worker class's options included."""
-    for setting in SETTINGS:
-        yield _shown(configuration, setting.path, setting.default)
-        if setting.path == ("worker", "processes"):
-            yield from _options(configuration)
 
 
 def listing(configuration: Configuration, shown: list[Shown]) -> str:
@@ -65,26 +50,9 @@ def listing(configuration: Configuration, shown: list[Shown]) -> str:
         if item.value is None:
             lines.append((f"# {name} is not set", ""))
         else:
-            lines.append((f"{name} = {_toml(item.value)}", f"# {item.origin.place}{item.note}"))
+            lines.append((f"{name} = {_toml(item.value)}", f"# {item.origin.place}{_note(configuration, item.key)}"))
     width = max(len(text) for text, comment in lines if comment and len(text) <= 50)
     return "\n".join(f"{text.ljust(width)}  {comment}" if comment else text for text, comment in lines)
-
-
-def _shown(configuration: Configuration, key: Key, default: Any) -> Shown:
-    given = configuration.sources.value(key)
-    if given is None:
-        return Shown(key, default, DEFAULT, _note(configuration, key))
-    return Shown(
-        key,
-        f"{configuration.config.umask:03o}" if key == ("umask",) else given,
-        configuration.sources.origin(key),
-        _note(configuration, key),
-    )
-
-
-def _options(configuration: Configuration) -> Iterator[Shown]:
-    for name, value in configuration.options.model_dump(mode="json", by_alias=True).items():
-        yield _shown(configuration, ("worker", name), value)
 
 
 def _note(configuration: Configuration, key: Key) -> str:
@@ -98,12 +66,12 @@ def _note(configuration: Configuration, key: Key) -> str:
     return ""
 
 
-def _as_json(item: Shown) -> dict[str, Any]:
+def _as_json(configuration: Configuration, item: Shown) -> dict[str, Any]:
     return {
         "value": item.value,
         "source": item.origin.source.value,
         "place": item.origin.place,
-        "note": item.note.strip(" ()"),
+        "note": _note(configuration, item.key).strip(" ()"),
     }
 
 
