@@ -73,6 +73,11 @@ def test_the_tutorial(serve_default: Serve, tmp_path: Path) -> None:
     server.wait_log(r"GET /slow")
     server.wait_log(r"shop\.py.*\n.*time\.sleep")
     assert server.worker_pids() == pids
+    file.write_text(file.read_text(encoding="utf-8").replace("request", "requst"), encoding="utf-8")
+    refused = harness.run("reload", "-c", config.name, cwd=tmp_path)
+    assert refused.returncode == 1
+    assert refused.stderr.splitlines()[0].endswith(mistake.text.splitlines()[0])
+    assert refused.stderr.splitlines()[-1] == "generation 1 keeps serving"
 
 
 def test_the_worker_class_that_is_built_serves(serve_default: Serve, tmp_path: Path) -> None:
