@@ -14,6 +14,7 @@ The map of the house, from the outside in:
 * `workerhub.http` — HTTP/1.x without I/O: bytes in, requests out; responses in, bytes out; the WSGI gateway.
 * `workerhub.logs` — the error log and the access log.
 * `workerhub.later` — faces of packages whose names are imported when they are asked for.
+* `workerhub.slotted` — `dataclass(slots=True)` that costs a start next to nothing.
 * `workerhub.testing` — shipped doubles and the contract kit.
 
 The built-in worker classes live in the package `workerhub_workers` and come in through the same door as anybody's:

@@ -1,8 +1,8 @@
-"""What can go wrong, by name. Imports nothing of workerhub, so that everything may import it."""
+"""What can go wrong, by name. Imports next to nothing of workerhub, so that everything may import it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from workerhub.slotted import dataclass
 
 
 class WorkerhubError(Exception):

@@ -11,12 +11,12 @@ import json
 import pickle
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from workerhub.config.addresses import BindAddress
+from workerhub.slotted import dataclass
 from workerhub.supervisor.exits import ServerExit
 from workerhub.supervisor.policy import PoolPolicy
 from workerhub.worker import OptionValues, ServeSettings, WorkerType

@@ -10,7 +10,6 @@ import json
 import pickle
 import sys
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -42,6 +41,7 @@ from workerhub.plan import (
     Watch,
     WorkerReference,
 )
+from workerhub.slotted import dataclass
 from workerhub.supervisor.policy import PoolPolicy
 from workerhub.worker import (
     ServeSettings,

@@ -7,7 +7,6 @@ import sys
 import threading
 from _thread import get_ident  # the real one, also where a worker class patches threading
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from time import monotonic
 from types import FrameType
 from typing import Any, Final
@@ -15,6 +14,7 @@ from typing import Any, Final
 from workerhub.child.stacks import frame_of_task, stack_text
 from workerhub.kernel.birth import Birth
 from workerhub.kernel.board import RunRecord
+from workerhub.slotted import dataclass, field
 from workerhub.supervisor.events import Run
 from workerhub.supervisor.words import run_facts
 from workerhub.worker import Worker

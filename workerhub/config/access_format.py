@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING
+
+from workerhub.slotted import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import inspect
-from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final, get_origin
 
 from workerhub.config.english import describe, find
 from workerhub.config.models import ServerConfig, Table, facts
+from workerhub.slotted import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from workerhub.config.catalogue import SETTINGS
 from workerhub.config.tree import DEFAULT, Key, Layer, Origin
+from workerhub.slotted import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -6,7 +6,6 @@ import ipaddress
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Annotated, TypeAlias
 
 from pydantic import AfterValidator
@@ -16,6 +15,7 @@ from workerhub.config.access_format import NAMED_FORMATS, parse_access_format
 from workerhub.config.addresses import BindAddress, parse_address
 from workerhub.config.units import DURATION_PATTERN, SIZE_PATTERN, parse_duration, parse_size
 from workerhub.config.written import Written, above_zero, or_off, or_word, text_matching
+from workerhub.slotted import dataclass
 
 
 @dataclass(frozen=True, slots=True)

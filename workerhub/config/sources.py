@@ -7,7 +7,6 @@ environment, the command line.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +17,7 @@ from workerhub.config.report import COMMAND_LINE, Report
 from workerhub.config.toml_file import Document, UnreadableError, read_toml
 from workerhub.config.tree import Layer, Origin, Source
 from workerhub.config.words import PROFILE_VARIABLE, Override, command_line_layer, environment_layer
+from workerhub.slotted import dataclass, field
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

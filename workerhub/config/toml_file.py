@@ -8,12 +8,12 @@ statement, so gathering lines until tomli takes them finds each statement, and t
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import tomli
 
 from workerhub.config.tree import Key, leaves
+from workerhub.slotted import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from enum import Enum
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any, Final, TypeAlias
+
+from workerhub.slotted import dataclass, field
 
 Key: TypeAlias = tuple[str, ...]
 """The path of a value: `("worker", "threads")`."""

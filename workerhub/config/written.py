@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from workerhub.config.english import EXPECTED
+from workerhub.slotted import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

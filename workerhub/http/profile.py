@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from workerhub.http.fields import FieldNames, FieldReader
 from workerhub.http.forwarded import APPLY, TrustedProxies
 from workerhub.http.parsers import parser_class
+from workerhub.slotted import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,12 +6,12 @@ import json
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Literal
 
 from workerhub.kernel.board import BoardRow
 from workerhub.kernel.files import rewrite, write_all
 from workerhub.kernel.signals import WorkerSignals
+from workerhub.slotted import dataclass, field
 
 MAX_REASON = 1 << 10
 MAX_DETAIL = 32 << 10

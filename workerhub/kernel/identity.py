@@ -7,13 +7,13 @@ import os
 import pwd
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 import setproctitle
 
 from workerhub.errors import WorkerhubError
+from workerhub.slotted import dataclass
 
 
 class IdentityError(WorkerhubError):

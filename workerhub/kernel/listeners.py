@@ -13,7 +13,7 @@ import socket
 import stat
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from workerhub.config.addresses import BindAddress, InheritedSocket, SystemdSockets, TcpAddress, UnixAddress
 from workerhub.errors import BindError
@@ -21,6 +21,7 @@ from workerhub.kernel.adopted import adopt
 from workerhub.kernel.holders import holder_of_path, holder_of_port
 from workerhub.kernel.newcomers import refuse_newcomers
 from workerhub.kernel.systemd import FromSystemd, PassedSocket
+from workerhub.slotted import dataclass, field
 
 _NOT_HERE = {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.EPROTONOSUPPORT}
 """What the system says of an address family that it doesn't have."""
@@ -86,7 +87,7 @@ class Listeners:
     backlog: int
     umask: int | None = None
     owner: tuple[int, int] | None = None
-    systemd: FromSystemd = FromSystemd()  # noqa: RUF009  # immutable
+    systemd: FromSystemd = FromSystemd()  # immutable
     _open: dict[BindAddress, Listener] = field(default_factory=dict)
 
     def open(self, addresses: Iterable[BindAddress]) -> None:

@@ -21,7 +21,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import NoReturn
 
@@ -37,6 +37,7 @@ from workerhub.kernel.orphans import leave_with_master, system_tells
 from workerhub.kernel.protocol import Happening, HookEnded, SignalArrived, TaskEnded
 from workerhub.kernel.reports import ReportPipe
 from workerhub.kernel.signals import MASTER_SIGNALS, NUDGE_SIGNALS, WorkerSignals
+from workerhub.slotted import dataclass
 from workerhub.supervisor.commands import Nudge
 from workerhub.supervisor.events import ChildExited, ChildId, Exit, Reading, Ticket
 from workerhub.supervisor.exits import WorkerExit

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from workerhub.kernel.birth import Birth
+from workerhub.slotted import dataclass
 from workerhub.supervisor.commands import Nudge
 from workerhub.supervisor.events import (
     ChildExited,

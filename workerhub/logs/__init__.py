@@ -11,11 +11,10 @@ slow down everything that is registered there (docs/explanation/logging.md).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from workerhub.logs.access import AccessLog
 from workerhub.logs.error import ErrorLog, Format, Level
 from workerhub.logs.files import STDERR, STDOUT, LogFile
+from workerhub.slotted import dataclass
 
 __all__ = ["AccessLog", "ErrorLog", "LogFile", "Logs", "open_logs"]
 

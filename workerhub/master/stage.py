@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Protocol
 
 from workerhub.errors import WorkerhubError
 from workerhub.kernel.birth import Birth
 from workerhub.plan import Change
+from workerhub.slotted import dataclass
 from workerhub.supervisor.commands import Level, Spawn
 from workerhub.supervisor.policy import PoolPolicy
 

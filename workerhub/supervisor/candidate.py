@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
+from workerhub.slotted import dataclass
 from workerhub.supervisor.budget import RestartBudget
 from workerhub.supervisor.children import Child
 from workerhub.supervisor.exits import FROM_OUTSIDE, Cause

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from workerhub.slotted import dataclass, field
 from workerhub.supervisor.events import ChildFailed, ChildId, Reading, Run
 from workerhub.supervisor.exits import Cause
 from workerhub.supervisor.policy import Allowance
@@ -67,7 +67,7 @@ class Child:
     worn: str = ""
     interrupted: dict[RunKey, float] = field(default_factory=dict)
     stuck: dict[RunKey, float] = field(default_factory=dict)
-    last: Reading = Reading(requests=0)  # noqa: RUF009  # frozen: sharing it is safe
+    last: Reading = Reading(requests=0)  # frozen: sharing it is safe
     unkillable: bool = False
 
     def __str__(self) -> str:

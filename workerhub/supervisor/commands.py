@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import Enum
 from typing import Literal, TypeAlias
 
+from workerhub.slotted import dataclass, field
 from workerhub.supervisor.events import ChildId, Ticket
 
 Level: TypeAlias = Literal["debug", "info", "warning", "error"]

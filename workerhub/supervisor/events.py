@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import NewType, TypeAlias
 
+from workerhub.slotted import dataclass
 from workerhub.supervisor.policy import PoolPolicy
 
 ChildId = NewType("ChildId", int)

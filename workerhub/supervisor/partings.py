@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
 
+from workerhub.slotted import dataclass
 from workerhub.supervisor.children import Child
 from workerhub.supervisor.exits import HARMLESS, Cause
 

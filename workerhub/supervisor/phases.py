@@ -33,9 +33,10 @@ A reload asked for during another one FOLLOWs it; several are one. A stop ends a
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum
 from typing import Final
+
+from workerhub.slotted import dataclass
 
 
 class Phase(Enum):

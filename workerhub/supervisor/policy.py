@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TypeAlias
+
+from workerhub.slotted import dataclass
 
 Draw: TypeAlias = Callable[[int], int]
 """Chance, handed in: `draw(most)` is a whole number from 0 to `most`, both included."""

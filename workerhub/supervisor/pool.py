@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import Enum
 
+from workerhub.slotted import dataclass
 from workerhub.supervisor.boot import BootReport
 from workerhub.supervisor.budget import RestartBudget
 from workerhub.supervisor.children import Child, Children

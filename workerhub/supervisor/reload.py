@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
+from workerhub.slotted import dataclass
 from workerhub.supervisor.bulletin import Bulletin, stays
 from workerhub.supervisor.candidate import Candidate, Fault
 from workerhub.supervisor.children import Child

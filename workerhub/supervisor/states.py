@@ -28,10 +28,10 @@ of `replacement`, `reload` and `stop`; STICK and HOPELESS are found by `watch`. 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
+from workerhub.slotted import dataclass
 from workerhub.supervisor.commands import Nudge
 
 

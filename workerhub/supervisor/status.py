@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 
+from workerhub.slotted import dataclass
 from workerhub.supervisor.children import Child
 from workerhub.supervisor.events import ChildId, Reading, Run
 from workerhub.supervisor.exits import HARMLESS, Cause

@@ -8,9 +8,9 @@ exception is short and rare: while a worker with a stuck request drains, it is l
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from math import inf, isfinite
 
+from workerhub.slotted import dataclass
 from workerhub.supervisor.children import Child, run_key
 from workerhub.supervisor.commands import Nudge, ReadBoard, Send
 from workerhub.supervisor.decisions import Decisions

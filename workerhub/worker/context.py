@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, TypeAlias
 
 from workerhub.http import HttpSettings, ServerConnection, environ_template
+from workerhub.slotted import dataclass
 from workerhub.worker.slot import RequestSlot, Tally
 
 if TYPE_CHECKING:

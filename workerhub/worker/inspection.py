@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import inspect
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
+from workerhub.slotted import dataclass
 from workerhub.worker.contract import CONTRACT_VERSION, Worker
 from workerhub.worker.options import WorkerOptions
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import importlib
 import re
 from collections import defaultdict
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib.metadata import Distribution, EntryPoint, entry_points
 from typing import TYPE_CHECKING
 
 from workerhub.errors import ContractError, WorkerhubError
+from workerhub.slotted import dataclass
 from workerhub.worker.inspection import defects
 
 if TYPE_CHECKING:

@@ -7,7 +7,6 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -23,6 +22,7 @@ from workerhub.kernel.control.wire import (
     read_reply,
     write_request,
 )
+from workerhub.slotted import dataclass
 
 PATIENCE: Final = 10.0
 """Seconds in which a master that lives takes a connection, and answers what it needn't wait for itself."""

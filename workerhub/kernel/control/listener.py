@@ -9,7 +9,6 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +17,7 @@ from workerhub.errors import BindError
 from workerhub.kernel.control.place import SUFFIX, PlaceError, directories, make_private, reasons
 from workerhub.kernel.holders import holder_of_path
 from workerhub.kernel.listeners import remove_stale
+from workerhub.slotted import dataclass
 
 BACKLOG: Final = 64
 """Clients that may wait to be accepted; the master accepts them as they come. Further ones try again."""

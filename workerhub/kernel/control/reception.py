@@ -16,7 +16,6 @@ import selectors
 import socket
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
 from itertools import count
 from math import inf
 from typing import Final
@@ -35,6 +34,7 @@ from workerhub.kernel.control.wire import (
     write_reply,
 )
 from workerhub.kernel.protocol import DiffRequested, Happening, StacksRequested, StatusRequested
+from workerhub.slotted import dataclass, field
 from workerhub.supervisor.events import ReloadRequested, ScaleRequested, StopRequested, Ticket
 
 MAX_CLIENTS: Final = 32

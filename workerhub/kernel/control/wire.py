@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from enum import Enum
 from typing import Any, Final
 
 from workerhub.errors import WorkerhubError
+from workerhub.slotted import dataclass, field
 
 VERSION: Final = 1
 """Rises when a client written for the version before could no longer be answered."""
