@@ -10,10 +10,11 @@ import json
 import pickle
 import sys
 from contextlib import contextmanager
+from dataclasses import asdict
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from workerhub.config.dev import FLAG
 from workerhub.config.effective import Shown, effective
@@ -21,7 +22,7 @@ from workerhub.config.english import nearest
 from workerhub.config.kinds import Share
 from workerhub.config.machine import usable_cpus
 from workerhub.config.places import Places
-from workerhub.config.report import Report, spelt
+from workerhub.config.report import Report, render, spelt
 from workerhub.config.sources import Invocation, Sources, read_sources
 from workerhub.config.tree import DEFAULT, Key, Layer, Origin, Source
 from workerhub.config.validate import own_options, validate, validate_options
@@ -37,27 +38,32 @@ from workerhub.plan import (
     OptionsPlan,
     Plan,
     PoolPlan,
+    Refusal,
     Setting,
     Watch,
     WorkerReference,
 )
 from workerhub.slotted import dataclass
+from workerhub.supervisor.exits import ServerExit
 from workerhub.supervisor.policy import PoolPolicy
 from workerhub.worker import (
+    OptionValues,
     ServeSettings,
     UnknownWorkerError,
     WorkerClass,
-    WorkerOptions,
     available,
     capacity_defects,
     find,
 )
-from workerhub.worker.lazy import declared_lazily
+from workerhub.worker.lazy import declared_lazily, declares_none
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from workerhub.config.models import ServerConfig
+    from workerhub.worker import WorkerOptions
+
+    Options: TypeAlias = WorkerOptions | OptionValues
 
 __all__ = ["Configuration", "Invocation", "Override", "load_configuration", "load_plan"]
 
@@ -75,18 +81,26 @@ class Configuration:
     Attributes:
         config: the validated settings, as written.
         sources: what was said about each setting, and where.
-        options: the worker class's own options, an instance of its model.
+        options: the worker class's own options, an instance of its model; of a class that has none, no values.
         plan: what follows from it all.
     """
 
     config: ServerConfig
     sources: Layer
-    options: WorkerOptions
+    options: Options
     plan: Plan
 
     def effective(self) -> list[Shown]:
         """Every setting as it takes effect."""
         return _effective(self.sources, self.options)
+
+
+def plan_or_refuse(invocation: Invocation, consequence: str) -> Plan | Refusal:
+    """Make the plan for a server, or say why there is none: a report of every problem, with `consequence` at its end."""
+    try:
+        return load_plan(invocation)
+    except ConfigError as error:
+        return Refusal(ServerExit.USAGE, render(error, consequence))
 
 
 def load_plan(invocation: Invocation) -> Plan:
@@ -116,10 +130,7 @@ def load_configuration(invocation: Invocation) -> Configuration:
         origin = Origin(Source.COMMAND_LINE, FLAG, Path.cwd())
         report.add(origin, (), "needs watchfiles, to notice changes; pip install 'workerhub[dev]'")
     worker = _worker_class(config, sources, places, report)
-    options = None
-    if worker is not None:
-        word_unknown = partial(_word_unknown_option, worker)
-        options = validate_options(worker.cls.Options, sources, report, word_unknown)
+    options = _options(worker, sources, report)
     capacity = _capacity(worker, options, sources, report)
     packed = _packed(worker, options, sources, report)
     report.raise_if_any()
@@ -132,8 +143,10 @@ def load_configuration(invocation: Invocation) -> Configuration:
     return Configuration(config, sources.chosen, options, plan)
 
 
-def _effective(said: Layer, options: WorkerOptions) -> list[Shown]:
-    return list(effective(said, options.model_dump(mode="json", by_alias=True)))
+def _effective(said: Layer, options: Options) -> list[Shown]:
+    return list(
+        effective(said, {} if isinstance(options, OptionValues) else options.model_dump(mode="json", by_alias=True))
+    )
 
 
 def _setting(config: ServerConfig, key: Key) -> str | int | None:
@@ -173,6 +186,15 @@ def _importable(directories: tuple[Path, ...]) -> Iterator[None]:
         sys.path[:] = before
 
 
+def _options(worker: WorkerClass | None, sources: Sources, report: Report) -> Options | None:
+    """Validate what is said to the class; None where it can't be used."""
+    if worker is None:
+        return None
+    if declares_none(worker.cls) and own_options(sources) == "{}":
+        return OptionValues({})
+    return validate_options(worker.cls.Options, sources, report, partial(_word_unknown_option, worker))
+
+
 def _word_unknown_option(worker: WorkerClass, key: Key, _value: object, origin: Origin, siblings: list[str]) -> str:
     """Say that this class has no such option, and which one was meant, or which class has it."""
     name = key[-1]
@@ -191,7 +213,7 @@ def _option_names(options: type[WorkerOptions]) -> list[str]:
     return [field.alias or name for name, field in options.model_fields.items()]
 
 
-def _capacity(worker: WorkerClass | None, options: WorkerOptions | None, sources: Sources, report: Report) -> int:
+def _capacity(worker: WorkerClass | None, options: Options | None, sources: Sources, report: Report) -> int:
     """Ask the class how many requests a process runs at once; a strange answer is a problem."""
     if worker is None or options is None:
         return 0
@@ -205,7 +227,7 @@ def _capacity(worker: WorkerClass | None, options: WorkerOptions | None, sources
     return capacity
 
 
-def _packed(worker: WorkerClass | None, options: WorkerOptions | None, sources: Sources, report: Report) -> OptionsPlan:
+def _packed(worker: WorkerClass | None, options: Options | None, sources: Sources, report: Report) -> OptionsPlan:
     """Make the options fit for the way to a worker."""
     if worker is None or options is None:
         return OptionsPlan()
@@ -213,7 +235,8 @@ def _packed(worker: WorkerClass | None, options: WorkerOptions | None, sources: 
     if not declared_lazily(worker.cls):
         return OptionsPlan(written)
     try:
-        values = pickle.dumps({name: getattr(options, name) for name in type(options).model_fields})
+        names = () if isinstance(options, OptionValues) else type(options).model_fields
+        values = pickle.dumps({name: getattr(options, name) for name in names})
     except Exception as error:  # noqa: BLE001  # a stranger's type may raise anything
         report.add(
             sources.chosen.origin(("worker",)),
@@ -245,7 +268,7 @@ def _pool(
             python_path=places.python_path(),
             env=dict(config.env),
         ),
-        hooks={name: hook for name, hook in config.hooks.model_dump().items() if hook is not None},
+        hooks={name: hook for name, hook in asdict(config.hooks).items() if hook is not None},
         bind=places.bind(),
     )
 

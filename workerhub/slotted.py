@@ -21,14 +21,17 @@ ClassT = TypeVar("ClassT", bound=type)
 
 
 @dataclass_transform(field_specifiers=(field,))
-def dataclass(*, slots: Literal[True], frozen: bool = False, kw_only: bool = False) -> Callable[[ClassT], ClassT]:
+def dataclass(
+    *, slots: Literal[True], frozen: bool = False, eq: bool = True, kw_only: bool = False
+) -> Callable[[ClassT], ClassT]:
     """Decorate a class, as `dataclasses.dataclass` does."""
 
     def made(plain: ClassT) -> ClassT:
         plain.__doc__ = plain.__doc__ or plain.__name__  # else its signature is found out, to stand there
         cls: Any = dataclasses.dataclass(init=False, repr=False, eq=False, slots=slots, kw_only=kw_only)(plain)
         cls.__init__ = _initializer(cls)
-        cls.__eq__, cls.__hash__ = _equal, _hash if frozen else None
+        if eq:
+            cls.__eq__, cls.__hash__ = _equal, _hash if frozen else None
         if "__repr__" not in vars(plain):
             cls.__repr__ = _shown
         if frozen:

@@ -237,7 +237,7 @@ def test_show_is_a_configuration_that_says_the_same(cli: Cli, tmp_path: Path) ->
     (tmp_path / "shown.toml").write_text(shown, encoding="utf-8")
     again = load_configuration(Invocation(tmp_path / "shown.toml", environ={}))
     assert (
-        again.config.model_dump()
+        again.config
         == load_configuration(
             Invocation(
                 tmp_path / "server.toml",
@@ -245,7 +245,7 @@ def test_show_is_a_configuration_that_says_the_same(cli: Cli, tmp_path: Path) ->
                 environ={},
                 overrides=(Override("umask", "0o27", "--set"), Override("env.A", 'say "hi"\t'.strip(), "--set")),
             )
-        ).config.model_dump()
+        ).config
     )
 
 

@@ -55,6 +55,12 @@ def classes(decorator: Any) -> SimpleNamespace:
 
         number: int = 0
 
+    @decorator(eq=False, slots=True)
+    class Itself:
+        """Is compared by which it is."""
+
+        number: int = 0
+
     @decorator(frozen=True, slots=True)
     class Nothing:
         """Has no fields, and words of its own."""
@@ -62,7 +68,7 @@ def classes(decorator: Any) -> SimpleNamespace:
         def __repr__(self) -> str:
             return "nothing at all"
 
-    return SimpleNamespace(Point=Point, Span=Span, Named=Named, Count=Count, Nothing=Nothing)
+    return SimpleNamespace(Point=Point, Span=Span, Named=Named, Count=Count, Itself=Itself, Nothing=Nothing)
 
 
 OURS, STANDARD = classes(slotted.dataclass), classes(dataclass)
@@ -100,11 +106,13 @@ ACTIONS: list[Callable[[Any], object]] = [
     lambda kit: kit.Span(1, 2) == kit.Point(1, 2),
     lambda kit: kit.Point(1, secret="a") == kit.Point(1, secret="b"),
     lambda kit: kit.Nothing() == kit.Nothing(),
+    lambda kit: kit.Itself() == kit.Itself(),
     # Hashed likewise, where it can be.
     lambda kit: len({kit.Span(1, 2), kit.Span(1, 2), kit.Span(1, 3)}),
     lambda kit: hash(kit.Span(1, 2)),
     lambda kit: hash(kit.Point(1)),
     lambda kit: hash(kit.Count()),
+    lambda kit: type(hash(kit.Itself())),
     # A dataclass to everybody.
     lambda kit: repr(dataclasses.replace(kit.Point(1), y=5)),
     lambda kit: dataclasses.replace(kit.Point(1), z=5),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from dataclasses import MISSING, fields
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final, get_origin
 
@@ -12,8 +13,7 @@ from workerhub.slotted import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from pydantic.fields import FieldInfo
+    from dataclasses import Field
 
     from workerhub.config.tree import Key
 
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 @cache
 def server_schema() -> dict[str, Any]:
     """The JSON Schema of the whole configuration, with the private keywords. Made when asked for: starting needs none."""
-    return ServerConfig.model_json_schema()
+    from pydantic import TypeAdapter  # noqa: PLC0415  # as long as there is nothing to explain, it isn't needed
+
+    return TypeAdapter(ServerConfig).json_schema()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,31 +61,31 @@ class Setting:
         return describe(find(self.path, server_schema()), server_schema())
 
 
-def _walk(model: type[Table], above: Key = ()) -> Iterator[Setting]:
-    for attribute, field in model.model_fields.items():
-        path = (*above, field.alias or attribute)
-        table = _table(field)
-        if table is not None:
-            yield from _walk(table, path)
+def _walk(table: type[Table], above: Key = ()) -> Iterator[Setting]:
+    for declared in fields(table):
+        path = (*above, declared.metadata.get("alias") or declared.name)
+        inner = _table(declared)
+        if inner is not None:
+            yield from _walk(inner, path)
         else:
-            yield _setting(path, field)
+            yield _setting(path, declared)
 
 
-def _table(field: FieldInfo) -> type[Table] | None:
+def _table(declared: Field[Any]) -> type[Table] | None:
     """The table that a field holds; None where it is a setting."""
-    kind = field.annotation
+    kind: Any = declared.type
     return kind if isinstance(kind, type) and issubclass(kind, Table) else None
 
 
-def _setting(path: Key, field: FieldInfo) -> Setting:
-    told = facts(field)
+def _setting(path: Key, declared: Field[Any]) -> Setting:
+    told = facts(declared)
     return Setting(
         path,
-        meaning=str(field.description),
-        default=None if field.is_required() else field.default,
-        required=field.is_required(),
+        meaning=declared.metadata["description"],
+        default=told.default,
+        required=declared.default is MISSING and declared.default_factory is MISSING,
         later=told.later,
-        several=get_origin(field.annotation) is tuple,
+        several=get_origin(getattr(declared.type, "__origin__", None)) is tuple,
         flags=told.flags,
         elsewhere=told.elsewhere,
     )
@@ -93,8 +95,8 @@ SETTINGS: Final = tuple(_walk(ServerConfig))
 """In the order of the models: the top-level ones first, then table by table."""
 
 TABLES: Final = {
-    name: inspect.getdoc(table) or ""
-    for name, field in ServerConfig.model_fields.items()
-    if (table := _table(field)) is not None
+    declared.name: inspect.getdoc(table) or ""
+    for declared in fields(ServerConfig)
+    if (table := _table(declared)) is not None
 }
 """Each table's name and what it is about."""

@@ -8,13 +8,12 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, TypeAlias
 
-from pydantic import AfterValidator
 from pydantic_core import PydanticCustomError
 
 from workerhub.config.access_format import NAMED_FORMATS, parse_access_format
 from workerhub.config.addresses import BindAddress, parse_address
 from workerhub.config.units import DURATION_PATTERN, SIZE_PATTERN, parse_duration, parse_size
-from workerhub.config.written import Written, above_zero, or_off, or_word, text_matching
+from workerhub.config.written import Checked, Written, above_zero, or_off, or_word, text_matching
 from workerhub.slotted import dataclass
 
 
@@ -55,10 +54,13 @@ def _read_surge(value: object) -> int | Share:
     raise ValueError
 
 
-def _read_count(value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ValueError
-    return value
+def _whole(least: int) -> Written:
+    def read(value: object) -> int:
+        if isinstance(value, bool) or not isinstance(value, int) or value < least:
+            raise ValueError
+        return value
+
+    return Written(read, f"a whole number of {least} or more", {"type": "integer", "minimum": least})
 
 
 def _read_addresses(value: object) -> tuple[BindAddress, ...]:
@@ -124,7 +126,7 @@ def _read_access_format(value: object) -> str:
 _DOTTED = r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*"
 _TEXTS = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
 
-_COUNT = Written(_read_count, "a whole number of 1 or more", {"type": "integer", "minimum": 1})
+_COUNT = _whole(1)
 _DURATION = Written(
     parse_duration,
     'a time such as "30s", "5m" or "250ms"',
@@ -137,6 +139,7 @@ _SIZE = Written(
 )
 
 Count: TypeAlias = Annotated[int, _COUNT]
+CountOrNone: TypeAlias = Annotated[int, _whole(0)]
 CountOrOff: TypeAlias = Annotated[int | None, or_off(_COUNT)]
 CountOrAuto: TypeAlias = Annotated[int | None, or_word(_COUNT, "auto", None)]
 """None is "auto"."""
@@ -222,7 +225,7 @@ Environment: TypeAlias = Annotated[
         str,
         Annotated[str, Written(_read_variable, "text or a whole number", {"type": ["string", "integer"]})],
     ],
-    AfterValidator(_check_variable_names),
+    Checked(_check_variable_names),
 ]
 ServerHeader: TypeAlias = Annotated[
     str | None,

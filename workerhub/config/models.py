@@ -2,23 +2,34 @@
 
 The command line's flags, `workerhub show`, the JSON Schema, the reference page and the error messages derive from these
 fields. A default is given as an operator would write it, and the comment above it gives its reason.
+
+Dataclasses, because pydantic takes them as models and they can be declared without it; see `workerhub.config.validator`. Made by that alone:
+what is said here of a default holds once it is validated.
 """
 
-from __future__ import annotations
+# Without `from __future__ import annotations`: what makes a validator of the annotations needs them, not their text.
 
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, NamedTuple
-
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, ValidatorFunctionWrapHandler, field_validator
-from pydantic_core import PydanticCustomError
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, NamedTuple
 
 from workerhub.config import kinds
+from workerhub.slotted import dataclass, field
 
 if TYPE_CHECKING:
-    from pydantic.config import JsonDict
-    from pydantic.fields import FieldInfo
+    from dataclasses import Field
+
+    from pydantic import ConfigDict
 
 FACTS: Final = "x-workerhub"
-"""The JSON Schema keyword that holds what `setting` was told beside the meaning. Removed on publication."""
+"""Where a field's metadata keep what `setting` was told beside what pydantic has a word for."""
+
+
+class Facts(NamedTuple):
+    """What `setting` was told about a field, beside what pydantic has a word for. `default` is None where there is none."""
+
+    default: Any = None
+    later: bool = False
+    flags: tuple[str, ...] = ()
+    elsewhere: tuple[str, ...] = ()
 
 
 def setting(
@@ -40,53 +51,32 @@ def setting(
         elsewhere: what other servers call it, to recognise what somebody brings along.
         alias: its name in the file, where that can't be the name of an attribute.
     """
-    told: JsonDict = {"later": later, "flags": list(flags), "elsewhere": list(elsewhere)}
-    return Field(
-        default,
-        description=meaning,
-        alias=alias,
-        json_schema_extra={FACTS: told},
-        validate_default=default is not None,  # None is "left out", which nobody can write
-    )
+    told = Facts(None if default is ... else default, later, flags, elsewhere)
+    metadata = {"description": meaning, "alias": alias, "validate_default": default is not None, FACTS: told}
+    if default is ...:
+        return field(metadata=metadata)
+    if isinstance(default, list | dict):  # a dataclass accepts no default that could change
+        return field(default_factory=lambda: default, metadata={**metadata, "json_schema_extra": {"default": default}})
+    return field(default=default, metadata=metadata)
 
 
-class Facts(NamedTuple):
-    """What `setting` was told about a field beside its meaning."""
-
-    later: bool = False
-    flags: tuple[str, ...] = ()
-    elsewhere: tuple[str, ...] = ()
-
-
-def facts(field: FieldInfo) -> Facts:
+def facts(declared: "Field[Any]") -> Facts:
     """What `setting` was told about a field."""
-    extra = field.json_schema_extra
-    told: Any = extra.get(FACTS) if isinstance(extra, dict) else None
-    return Facts(told["later"], tuple(told["flags"]), tuple(told["elsewhere"])) if told else Facts()
+    return declared.metadata.get(FACTS, Facts())  # type: ignore[no-any-return]  # nobody else uses the key
 
 
-class Table(BaseModel):
+@dataclass(frozen=True, slots=True)
+class Table:
     """One table of the configuration. Frozen; a key that isn't declared is an error."""
 
-    # Only the outermost table is built, when it is first used: building each one on its own as well doubles the time.
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, strict=True, defer_build=True)
-
-    @field_validator("*", mode="wrap")
-    @classmethod
-    def _refuse_what_comes_later(
-        cls, given: object, read: ValidatorFunctionWrapHandler, info: ValidationInfo
-    ) -> object:
-        value = read(given)
-        field = cls.model_fields[info.field_name or ""]
-        if facts(field).later and (field.default is None or value != read(field.default)):
-            raise PydanticCustomError("later", "")
-        return value
+    __pydantic_config__: ClassVar["ConfigDict"] = {"extra": "forbid", "strict": True}
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerConfig(Table):
     """Which worker class, and how many processes. What else the table holds are the class's own options."""
 
-    model_config = ConfigDict(extra="allow")
+    __pydantic_config__: ClassVar["ConfigDict"] = {"extra": "ignore", "strict": True}
 
     # The one class without a trap: one request at a time, no threads, no patching.
     class_: kinds.WorkerName = setting(
@@ -104,12 +94,8 @@ class WorkerConfig(Table):
         elsewhere=("workers",),
     )
 
-    @property
-    def options(self) -> dict[str, Any]:
-        """What the worker class's own model has to judge, as given."""
-        return dict(self.model_extra or {})
 
-
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TimeoutsConfig(Table):
     """How long things may take."""
 
@@ -145,13 +131,14 @@ class TimeoutsConfig(Table):
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RecycleConfig(Table):
     """When a worker is replaced although nothing is wrong."""
 
     # A healthy application needs none, and each costs a boot.
     max_requests: kinds.CountOrOff = setting("off", "Replace a worker after so many requests.")
     # Of no use alone.
-    max_requests_jitter: Annotated[int, Field(ge=0)] = setting(
+    max_requests_jitter: kinds.CountOrNone = setting(
         0, "Add a random number up to this to `max_requests`, so that workers aren't replaced together."
     )
     # What is right depends on the application and the machine alone.
@@ -168,6 +155,7 @@ class RecycleConfig(Table):
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RestartConfig(Table):
     """The crash budget: what happens when workers die."""
 
@@ -181,6 +169,7 @@ class RestartConfig(Table):
     backoff_max: kinds.Delay = setting("30s", "Never wait longer than this.")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReloadConfig(Table):
     """How workers are replaced by new ones: at a reload, and when one is recycled."""
 
@@ -194,6 +183,7 @@ class ReloadConfig(Table):
     deadline: kinds.Limit = setting("5m", "A reload that isn't done by then is rolled back.")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HttpConfig(Table):
     """HTTP: limits, and whom to believe."""
 
@@ -241,6 +231,7 @@ class HttpConfig(Table):
     server_header: kinds.ServerHeader = setting("workerhub", "The `Server` header of responses that have none.")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TlsConfig(Table):
     """TLS, without a proxy in front."""
 
@@ -256,6 +247,7 @@ class TlsConfig(Table):
     ciphers: kinds.Text = setting(None, "Cipher suites for TLS 1.2, as OpenSSL writes them.", later=True)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LogConfig(Table):
     """The error log and the access log."""
 
@@ -285,6 +277,7 @@ class LogConfig(Table):
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ControlConfig(Table):
     """How `workerhub status`, `reload`, `scale`, `stop` and `stacks` reach the server."""
 
@@ -295,6 +288,7 @@ class ControlConfig(Table):
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HooksConfig(Table):
     """Functions to call when something happens, by dotted name. Each runs outside the master."""
 
@@ -311,6 +305,7 @@ class HooksConfig(Table):
     reloaded: kinds.Hook = setting(None, "A reload is over.", elsewhere=("on_reload",))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ServerConfig(Table):
     """A whole configuration."""
 
@@ -348,13 +343,13 @@ class ServerConfig(Table):
     name: kinds.ProcessName = setting(
         "workerhub", "What `ps` shows before the colon: `NAME: master`.", elsewhere=("proc_name", "procname")
     )
-    worker: WorkerConfig = Field(default_factory=WorkerConfig)
-    timeouts: TimeoutsConfig = Field(default_factory=TimeoutsConfig)
-    recycle: RecycleConfig = Field(default_factory=RecycleConfig)
-    restart: RestartConfig = Field(default_factory=RestartConfig)
-    reload: ReloadConfig = Field(default_factory=ReloadConfig)
-    http: HttpConfig = Field(default_factory=HttpConfig)
-    tls: TlsConfig = Field(default_factory=TlsConfig)
-    log: LogConfig = Field(default_factory=LogConfig)
-    control: ControlConfig = Field(default_factory=ControlConfig)
-    hooks: HooksConfig = Field(default_factory=HooksConfig)
+    worker: WorkerConfig
+    timeouts: TimeoutsConfig
+    recycle: RecycleConfig
+    restart: RestartConfig
+    reload: ReloadConfig
+    http: HttpConfig
+    tls: TlsConfig
+    log: LogConfig
+    control: ControlConfig
+    hooks: HooksConfig

@@ -7,6 +7,7 @@ the command line it is relative to where the command was given.
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
@@ -72,8 +73,7 @@ class Places:
     def log(self) -> LogConfig:
         """The log table, paths absolute."""
         log = self.config.log
-        paths = {name: self._log_path(name, target) for name, target in (("file", log.file), ("access", log.access))}
-        return log.model_copy(update=paths)
+        return replace(log, file=self._log_path("file", log.file), access=self._log_path("access", log.access))
 
     def check(self) -> None:
         """Report what isn't there, and settings that contradict each other."""

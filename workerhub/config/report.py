@@ -11,8 +11,7 @@ from workerhub.config.tree import DEFAULT, Key, Layer, Origin, Source
 from workerhub.errors import ConfigError, Problem
 
 if TYPE_CHECKING:
-    from pydantic import ValidationError
-    from pydantic_core import ErrorDetails
+    from pydantic_core import ErrorDetails, ValidationError
 
 ENVIRONMENT_PREFIX: Final = "WORKERHUB_"
 COMMAND_LINE: Final = "the command line"
@@ -131,7 +130,7 @@ class Judge:
 
     def _message(self, details: ErrorDetails, path: tuple[str | int, ...], key: Key, origin: Origin) -> str:
         kind, context = details["type"], details.get("ctx", {})
-        if kind == "extra_forbidden":
+        if kind in {"extra_forbidden", "unexpected_keyword_argument"}:  # of a model, of a dataclass
             return self.word_unknown(key, self.layer.value(key), origin, self._siblings(path))
         if kind == "refused":
             return details["msg"]

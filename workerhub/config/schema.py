@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from workerhub.config.catalogue import server_schema
 from workerhub.config.english import EXPECTED
-from workerhub.config.models import FACTS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -85,11 +84,10 @@ def _published(schema: Any) -> Any:
         return [_published(item) for item in schema]
     if not isinstance(schema, dict):
         return schema
-    private = {EXPECTED, FACTS}
     kept = {
         key: _published(value)
         for key, value in schema.items()
-        if key not in private and not (key == "default" and value is None)
+        if key != EXPECTED and not (key == "default" and value is None)
     }
     if "properties" in kept:
         for inner in kept["properties"].values():

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic_core import ValidationError
 
 from workerhub.config.catalogue import TABLES, server_schema
-from workerhub.config.models import ServerConfig
 from workerhub.config.report import Judge, Report, WordUnknown
+from workerhub.config.validator import validate_json
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable
 
+    from pydantic import BaseModel
+
+    from workerhub.config.models import ServerConfig
     from workerhub.config.sources import Sources
     from workerhub.config.tree import Key, Layer
 
-ModelT = TypeVar("ModelT", bound=BaseModel)
+T = TypeVar("T")
+ModelT = TypeVar("ModelT", bound="BaseModel")
 
 
 def validate(sources: Sources, report: Report) -> ServerConfig | None:
@@ -30,20 +35,16 @@ def validate(sources: Sources, report: Report) -> ServerConfig | None:
     for layer, profile in sources.others:
         judge = Judge(report, layer, server_schema, sources.missing)
         judge.only = set(profile.origins.values()).__contains__
-        parse(ServerConfig, layer, judge)
+        parse(validate_json, _whole(layer), judge)
     judge = Judge(report, sources.chosen, server_schema, sources.missing)
-    config, blamed = parse(ServerConfig, sources.chosen, judge)
+    config, blamed = parse(validate_json, _whole(sources.chosen), judge)
     return config or _salvage(sources.chosen, blamed)
 
 
-def parse(model: type[ModelT], layer: Layer, judge: Judge) -> tuple[ModelT | None, list[Key]]:
-    """Hold a layer against a model. Returns the model's instance, or None and the keys to blame.
-
-    It goes through JSON, because that is how pydantic is strict about types ("4" is no number) without being strict
-    about Python's own ones (a list may become a tuple).
-    """
+def parse(read: Callable[[str], T], document: str, judge: Judge) -> tuple[T | None, list[Key]]:
+    """Have a document validated. Returns what it comes to, or None and the keys to blame."""
     try:
-        return model.model_validate_json(_as_json(layer, TABLES if model is ServerConfig else ()), strict=True), []
+        return read(document), []
     except ValidationError as error:
         return None, judge.judge(error)
 
@@ -62,31 +63,28 @@ def validate_options(model: type[ModelT], sources: Sources, report: Report, word
     """
     judge = Judge(report, sources.chosen, model.model_json_schema, sources.missing, table=("worker",))
     judge.word_unknown = word_unknown
-    return parse(model, _own_options(sources), judge)[0]
+    return parse(partial(model.model_validate_json, strict=True), own_options(sources), judge)[0]
 
 
 def own_options(sources: Sources) -> str:
-    """What `validate_options` has judged, as JSON that the model can be given once more, strictly."""
-    return _as_json(_own_options(sources))
-
-
-def _own_options(sources: Sources) -> Layer:
-    return sources.chosen.table(("worker",)).without([("class",), ("processes",)])
+    """What the `[worker]` table holds for the worker class, as JSON."""
+    return _as_json(sources.chosen.table(("worker",)).without([("class",), ("processes",)]).tree)
 
 
 def _salvage(layer: Layer, blamed: list[Key]) -> ServerConfig | None:
     rest = layer.without(blamed)
     rest.tree.setdefault("app", "nothing")
     try:
-        return ServerConfig.model_validate_json(_as_json(rest, TABLES), strict=True)
+        return validate_json(_whole(rest))
     except ValidationError:
         return None
 
 
-def _as_json(layer: Layer, tables: Iterable[str] = ()) -> str:
-    """What JSON has no word for becomes null, which no setting takes: the report shows the original.
+def _whole(layer: Layer) -> str:
+    """A whole configuration as JSON: the tables that nobody mentioned are there, empty."""
+    return _as_json({**{name: {} for name in TABLES}, **layer.tree})
 
-    Of `tables` those that nobody mentioned are there, empty: so the whole's validator makes them, and a table's own is never built.
-    """
-    tree = {**{name: {} for name in tables}, **layer.tree}
+
+def _as_json(tree: dict[str, Any]) -> str:
+    """What JSON has no word for becomes null, which no setting takes: the report shows the original."""
     return json.dumps(tree, default=lambda _value: None)

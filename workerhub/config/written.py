@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
@@ -15,6 +15,13 @@ if TYPE_CHECKING:
 
     from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
     from pydantic.json_schema import JsonSchemaValue
+
+
+class Kind(Protocol):
+    """What stands behind a type in `Annotated` and says how it is validated: to pydantic, and to `workerhub.config.validator`."""
+
+    def core_schema(self, inner: Callable[[], CoreSchema]) -> CoreSchema:
+        """Make the validator's schema; `inner` makes the one of what stands before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +38,13 @@ class Written:
     expected: str
     schema: Mapping[str, Any]
 
-    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+    def core_schema(self, inner: Callable[[], CoreSchema]) -> CoreSchema:  # noqa: ARG002  # it has a reader instead
         """Replace the annotated type's own validation by `read`."""
         return core_schema.no_info_plain_validator_function(self._validate)
+
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Tell pydantic."""
+        return self.core_schema(lambda: handler(source))
 
     def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         """Tell editors the same as the operator."""
@@ -44,6 +55,21 @@ class Written:
             return self.read(value)
         except ValueError as error:
             raise PydanticCustomError("unreadable", "{hint}", {"hint": str(error)}) from error
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """Annotates a type with one more condition: `check` is given the value, and raises `PydanticCustomError` or returns it."""
+
+    check: Callable[[Any], object]
+
+    def core_schema(self, inner: Callable[[], CoreSchema]) -> CoreSchema:
+        """Put the check behind the annotated type's own validation."""
+        return core_schema.no_info_after_validator_function(self.check, inner())
+
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Tell pydantic."""
+        return self.core_schema(lambda: handler(source))
 
 
 def text_matching(pattern: str, expected: str) -> Written:

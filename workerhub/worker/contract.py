@@ -11,7 +11,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeAlias, TypeVar
 
-from workerhub.worker.lazy import lazy_options
+from workerhub.worker.lazy import NO_OPTIONS, lazy_options
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -43,7 +43,7 @@ class Worker(ABC, Generic[OptionsT]):
     `prepare`, `serve`, `stack`, `interrupt`, `tasks` and `close` are called in the main thread.
     """
 
-    Options: ClassVar[type[WorkerOptions]] = lazy_options("workerhub.worker.options:WorkerOptions")
+    Options: ClassVar[type[WorkerOptions]] = lazy_options(NO_OPTIONS)
     """The model of this class's keys in the `[worker]` table.
 
     A plain class attribute, `Options = MyOptions`: the worker imports pydantic with the model, and is given an instance of it. Or by

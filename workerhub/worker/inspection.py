@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import inspect
 import math
-from typing import TYPE_CHECKING
-
-from pydantic import ValidationError
+from typing import TYPE_CHECKING, Any
 
 from workerhub.slotted import dataclass
 from workerhub.worker.contract import CONTRACT_VERSION, Worker
-from workerhub.worker.options import WorkerOptions
+from workerhub.worker.lazy import OptionValues, declares_none
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from workerhub.worker.options import WorkerOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +100,10 @@ def _shape(cls: type, method: _Method) -> Iterator[str]:
 
 def _options(cls: type) -> Iterator[str]:
     """Whether the options are a model that the configuration can be validated with."""
+    if declares_none(cls):
+        return
+    from workerhub.worker.options import WorkerOptions  # noqa: PLC0415  # pydantic, for who has use for it
+
     try:
         options: object = getattr(cls, "Options", None)
     except Exception as error:  # noqa: BLE001  # importing a stranger's module may raise anything
@@ -135,8 +139,8 @@ def _availability(cls: type[Worker[WorkerOptions]]) -> Iterator[str]:
 
 def _capacity(cls: type[Worker[WorkerOptions]]) -> Iterator[str]:
     try:
-        options = cls.Options()
-    except ValidationError:
+        options: Any = OptionValues({}) if declares_none(cls) else cls.Options()
+    except ValueError:
         return  # it has a key without a default; what its value leads to is seen when there is one
     try:
         capacity: object = cls.capacity(options)

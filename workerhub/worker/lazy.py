@@ -9,10 +9,14 @@ from __future__ import annotations
 import importlib
 from collections.abc import Mapping
 from inspect import getattr_static
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 if TYPE_CHECKING:
     from workerhub.worker.options import WorkerOptions
+
+
+NO_OPTIONS: Final = "workerhub.worker.options:WorkerOptions"
+"""What a class that declares no options has: the base of all, without a key."""
 
 
 class LazyOptions:
@@ -46,6 +50,12 @@ def lazy_options(reference: str) -> Any:
 def declared_lazily(cls: type) -> bool:
     """Whether a worker class names its options only."""
     return isinstance(getattr_static(cls, "Options", None), LazyOptions)
+
+
+def declares_none(cls: type) -> bool:
+    """Whether a worker class has no options of its own, so that there is nothing to validate and no need for pydantic."""
+    options = getattr_static(cls, "Options", None)
+    return isinstance(options, LazyOptions) and options.reference == NO_OPTIONS
 
 
 class OptionValues:
