@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import importlib
-import re
 from collections import defaultdict
 from dataclasses import replace
-from importlib.metadata import Distribution, EntryPoint, entry_points
 from typing import TYPE_CHECKING
 
 from workerhub.errors import ContractError, WorkerhubError
 from workerhub.slotted import dataclass
+from workerhub.worker.entry_points import Announcement, announced
 from workerhub.worker.inspection import defects
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from workerhub.worker.contract import WorkerType
 
 ENTRY_POINT_GROUP = "workerhub.workers"
@@ -83,7 +80,7 @@ def available() -> tuple[Listing, ...]:
 
     A distribution that can't be imported spoils its own entries only.
     """
-    return tuple(_listing(name, announced) for name, announced in sorted(_announced().items()))
+    return tuple(_listing(name, announcements) for name, announcements in sorted(_announced().items()))
 
 
 def find(name: str) -> WorkerClass:
@@ -94,12 +91,12 @@ def find(name: str) -> WorkerClass:
         ContractError: the class doesn't keep the contract, can't be imported, or can't run here; every reason at once.
     """
     if ":" in name:
-        listing = _examine(name, name, name, lambda: _import(name))
+        listing = _examine(name, name, name)
     else:
-        announced = _announced()
-        if name not in announced:
-            raise UnknownWorkerError(name, tuple(sorted(announced)))
-        listing = _listing(name, announced[name])
+        known = _announced()
+        if name not in known:
+            raise UnknownWorkerError(name, tuple(sorted(known)))
+        listing = _listing(name, known[name])
     if listing.cls is None:
         raise ContractError(name, listing.defects)
     if listing.unavailable is not None:
@@ -107,34 +104,30 @@ def find(name: str) -> WorkerClass:
     return WorkerClass(name, listing.cls, listing.origin, listing.target, own=listing.own)
 
 
-def _announced() -> dict[str, list[EntryPoint]]:
+def _announced() -> dict[str, list[Announcement]]:
     """All entry points of the group by name. One that is found twice (two paths to one distribution) counts once."""
-    found: dict[str, list[EntryPoint]] = defaultdict(list)
-    for point in entry_points(group=ENTRY_POINT_GROUP):
-        found[point.name].append(point)
-    return {name: points if len(points) == 1 else _distinct(points) for name, points in found.items()}
+    found: dict[str, list[Announcement]] = defaultdict(list)
+    for announcement in dict.fromkeys(announced(ENTRY_POINT_GROUP)):
+        found[announcement.name].append(announcement)
+    return found
 
 
-def _distinct(points: list[EntryPoint]) -> list[EntryPoint]:
-    return list({(point.value, _origin(point)): point for point in reversed(points)}.values())[::-1]
-
-
-def _listing(name: str, announced: list[EntryPoint]) -> Listing:
+def _listing(name: str, announcements: list[Announcement]) -> Listing:
     """Examine what is announced under one name."""
-    if len(announced) > 1:
-        claims = " and ".join(f"{_origin(point)} ({point.value})" for point in announced)
+    if len(announcements) > 1:
+        claims = " and ".join(f"{each.origin} ({each.target})" for each in announcements)
         defect = f"the name is claimed by {claims}; uninstall one, or name the class as module:Class"
-        targets = ", ".join(point.value for point in announced)
-        return Listing(name, targets, ", ".join(map(_origin, announced)), None, (defect,))
-    (point,) = announced
-    listing = _examine(name, f"{point.module}:{point.attr}", _origin(point), point.load)
-    return replace(listing, own=_origin(point).startswith("workerhub "))
+        targets = ", ".join(each.target for each in announcements)
+        return Listing(name, targets, ", ".join(each.origin for each in announcements), None, (defect,))
+    (announcement,) = announcements
+    listing = _examine(name, announcement.target, announcement.origin)
+    return replace(listing, own=announcement.origin.startswith("workerhub "))
 
 
-def _examine(name: str, target: str, origin: str, load: Callable[[], object]) -> Listing:
+def _examine(name: str, target: str, origin: str) -> Listing:
     """Load a class and hold it against the contract."""
     try:
-        candidate = load()
+        candidate = _import(target)
     except Exception as error:  # noqa: BLE001  # importing a stranger's module may raise anything
         return Listing(name, target, origin, None, (f"{target} can't be imported: {type(error).__name__}: {error}",))
     found = defects(candidate)
@@ -153,16 +146,3 @@ def _import(reference: str) -> object:
     for part in attribute.split("."):
         found = getattr(found, part)
     return found
-
-
-def _origin(point: EntryPoint) -> str:
-    """The distribution that announces an entry point, with its version."""
-    return f"{_header(point.dist, 'Name')} {_header(point.dist, 'Version')}" if point.dist is not None else "unknown"
-
-
-def _header(distribution: Distribution, name: str) -> str:
-    """One header of a distribution's metadata."""
-    # `Distribution.name` and `.version` parse all of it as an e-mail, the long description included: 5 ms of a start.
-    text = distribution.read_text("METADATA") or distribution.read_text("PKG-INFO") or ""
-    found = re.search(rf"^{name}:[ \t]*(\S+)", text.partition("\n\n")[0], re.MULTILINE)
-    return found[1] if found else "unknown"
