@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import workerhub.plan
+import workerhub.cli.start
 from workerhub.cli import run
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def test_a_configuration_that_hangs_is_given_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(workerhub.plan, "PLANNING_TIMEOUT", 0.5)
+    monkeypatch.setattr(workerhub.cli.start, "PLANNING_TIMEOUT", 0.5)
     file = tmp_path / "server.py"
     file.write_text("while True: pass", encoding="utf-8")
     assert run(["-c", str(file)]) == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from typing import TYPE_CHECKING, NoReturn
 
@@ -29,9 +30,13 @@ def run(args: Sequence[str] | None = None) -> int:
         from workerhub.cli.command import execute  # noqa: PLC0415  # a server's own process must not import it
 
         return execute(args)
-    from workerhub.cli.start import start  # noqa: PLC0415  # the other verbs have no use for it
+    gc.disable()  # until there is something to serve: nothing of what is imported until then is garbage
+    try:
+        from workerhub.cli.start import start  # noqa: PLC0415  # the other verbs have no use for it
 
-    return start(args)
+        return start(args)
+    finally:
+        gc.enable()
 
 
 def main() -> NoReturn:

@@ -6,7 +6,6 @@ own code, the worker class) ends with that process; the master has never seen it
 
 from __future__ import annotations
 
-import gc
 import os
 import select
 import signal
@@ -18,11 +17,11 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 from workerhub.kernel.streams import open_standard_streams
 from workerhub.kernel.systemd import take_from_systemd
+from workerhub.plan import PLANNING_TIMEOUT, Plan, Refusal, pack, unpack
+from workerhub.supervisor.exits import ServerExit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from workerhub.plan import Plan, Refusal
 
 _STOPPING: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT)
 
@@ -37,14 +36,6 @@ class _StopAskedError(BaseException):
 def start(args: Sequence[str]) -> int:
     """Serve what a command line says until told to stop; the exit code."""
     open_standard_streams()
-    gc.disable()  # until there is something to serve: nothing of what is imported until then is garbage
-    try:
-        return _start(args)
-    finally:
-        gc.enable()
-
-
-def _start(args: Sequence[str]) -> int:
     before = {number: signal.signal(number, _stop) for number in _STOPPING}
     systemd = take_from_systemd()
     try:
@@ -59,8 +50,6 @@ def _start(args: Sequence[str]) -> int:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-    from workerhub.plan import Refusal  # noqa: PLC0415  # the fork came first
-
     if isinstance(verdict, Refusal):
         if verdict.text:
             with suppress(OSError):
@@ -88,8 +77,6 @@ class _Planning:
     def verdict(self) -> Plan | Refusal:
         """Get ready to serve, then hear what the process came to."""
         from workerhub import master  # noqa: F401, PLC0415  # takes as long as the plan does; see the module
-        from workerhub.plan import PLANNING_TIMEOUT, Refusal, unpack  # noqa: PLC0415  # the fork came first
-        from workerhub.supervisor import ServerExit  # noqa: PLC0415
 
         packed = self._packed(time.monotonic() + PLANNING_TIMEOUT)
         if packed is None:
@@ -131,9 +118,7 @@ def _plan_and_exit(args: Sequence[str], pipe: int) -> NoReturn:
     try:
         for number in (*_STOPPING, signal.SIGALRM):
             signal.signal(number, signal.SIG_DFL)
-        from workerhub.plan import PLANNING_TIMEOUT, pack  # noqa: PLC0415  # the fork came first
-
-        signal.alarm(int(PLANNING_TIMEOUT) + 1)  # for the case that nobody is left who could end this process
+        signal.alarm(int(PLANNING_TIMEOUT) + 10)  # for the case that nobody is left who could end this process
         packed = pack(_plan(args, "; nothing was started"))
         for stream in (sys.stdout, sys.stderr):
             with suppress(Exception):
@@ -153,9 +138,16 @@ def _plan_and_exit(args: Sequence[str], pipe: int) -> NoReturn:
 
 def _plan(args: Sequence[str], consequence: str) -> Plan | Refusal:
     """Make the plan. In a process of its own."""
-    from workerhub.cli.command import plan  # noqa: PLC0415  # not in the master
+    from workerhub.cli.words import plain  # noqa: PLC0415  # not in the master
 
-    return plan(args, consequence)
+    invocation = plain(args)
+    if invocation is None:
+        from workerhub.cli.command import plan  # noqa: PLC0415  # click, for who has use for it
+
+        return plan(args, consequence)
+    from workerhub.planning import plan_or_refuse  # noqa: PLC0415  # as above
+
+    return plan_or_refuse(invocation, consequence)
 
 
 def _ending(status: int) -> str:
