@@ -10,9 +10,9 @@ A class that can wait in the middle of a request may have bodies streamed: see `
 from workerhub.http.connection import Phase, ServerConnection
 from workerhub.http.date import HttpDate
 from workerhub.http.environ import environ_template
-from workerhub.http.gateway import Outcome, WsgiGateway
+from workerhub.http.gateway import WsgiGateway
 from workerhub.http.request import Request
-from workerhub.http.response import LengthMismatch, Output
+from workerhub.http.response import LengthMismatch, Outcome, Output
 from workerhub.http.settings import HttpSettings
 from workerhub.http.stream import BodyError
 

@@ -274,14 +274,14 @@ class ServerConnection:
         environ["REMOTE_ADDR"], environ["REMOTE_PORT"] = self._peer
         connection = environ.get("HTTP_CONNECTION")
         keep_alive = is_1_1 if connection is None else _wants_keep_alive(connection, is_1_1=is_1_1)
-        self._request = Request(method, target, environ, version, keep_alive)
+        self._request = Request(method, target, head[: match.end(2)], environ, version, keep_alive)
 
         if "CONTENT_LENGTH" in environ or "HTTP_TRANSFER_ENCODING" in environ or "HTTP_EXPECT" in environ:
             self._frame(environ, is_1_1=is_1_1)
         if not accepted:
             # Both libraries judge framing too, each in its own words and at its own moment: our own verdict comes first.
             raise Refused(Fault.PARSER)
-        if self._apply_forwarded is not None:
+        if self._apply_forwarded is not None and self._fields.names.saw_forwarding:
             self._apply_forwarded(environ, self._profile.trusted)
         if self._framing is None:
             environ["wsgi.input"] = BytesIO()
@@ -371,7 +371,7 @@ class ServerConnection:
         # RFC 9112, 7.1.3: once decoded the body has a length, which frameworks that know no other way of ending one rely on.
         request.environ["CONTENT_LENGTH"] = str(body.size)
         request.environ["wsgi.input"] = body.finish()
-        request.keep_spool(body.spool)
+        request.spool = body.spool
         self._framing = self._body = None
         self._rest = rest
         self.phase = _READY
@@ -437,11 +437,14 @@ def _judge_host(environ: dict[str, Any], authority: str, *, is_1_1: bool) -> Non
         raise Refused(Fault.HOST_INVALID)
 
 
+_USUAL: Final = frozenset({"keep-alive", "close"})
+
+
 def _wants_keep_alive(connection: str, *, is_1_1: bool) -> bool:
     """RFC 9112, 9.3."""
     options = connection.lower()
-    if options == "keep-alive":
-        return True
+    if options in _USUAL:
+        return options == "keep-alive"
     listed = {option.strip(" \t") for option in options.split(",")}
     return "close" not in listed and (is_1_1 or "keep-alive" in listed)
 

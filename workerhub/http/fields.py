@@ -26,14 +26,19 @@ class FieldNames:
 
     Dropped are, for every peer: names with an underscore, which would become the key of their hyphenated neighbour (nginx drops them
     too), and Proxy, which would become HTTP_PROXY (CVE-2016-5385). And the forwarding fields that aren't believed, see `forwarded`.
+
+    Attributes:
+        keys: those that are known.
+        saw_forwarding: whether one that isn't dropped was a forwarding field. Most servers see one in each request, or never.
     """
 
-    __slots__ = ("_hide_forwarded", "_hide_x_forwarded", "keys")
+    __slots__ = ("_hide_forwarded", "_hide_x_forwarded", "keys", "saw_forwarding")
 
     def __init__(self, *, hide_forwarded: bool, hide_x_forwarded: bool) -> None:
         self._hide_forwarded = hide_forwarded
         self._hide_x_forwarded = hide_x_forwarded
         self.keys: dict[bytes, str] = {}
+        self.saw_forwarding = False
 
     def __getitem__(self, name: bytes) -> str:
         """The key of a name; `keys` is faster for those that are known."""
@@ -50,12 +55,11 @@ class FieldNames:
         key = name.decode("ascii").upper().replace("-", "_")
         if key in {"CONTENT_LENGTH", "CONTENT_TYPE"}:
             return key
-        hidden = (
-            key == "PROXY"
-            or (self._hide_forwarded and key == "FORWARDED")
-            or (self._hide_x_forwarded and key.startswith("X_FORWARDED"))
-        )
-        return _DROPPED if hidden else "HTTP_" + key
+        is_forwarded, is_x_forwarded = key == "FORWARDED", key.startswith("X_FORWARDED")
+        if key == "PROXY" or (self._hide_forwarded and is_forwarded) or (self._hide_x_forwarded and is_x_forwarded):
+            return _DROPPED
+        self.saw_forwarding = self.saw_forwarding or is_forwarded or is_x_forwarded
+        return "HTTP_" + key
 
 
 class FieldReader:
@@ -68,11 +72,11 @@ class FieldReader:
     there are as many as ever read at the same moment.
     """
 
-    __slots__ = ("_idle", "_keys", "_names", "_parser")
+    __slots__ = ("_idle", "_keys", "_parser", "names")
 
     def __init__(self, parser: type[HeadParser], names: FieldNames) -> None:
         self._parser = parser
-        self._names = names
+        self.names = names
         self._keys = names.keys
         self._idle: list[tuple[dict[bytes, bytes], Callable[[bytes], object]]] = []
 
@@ -121,7 +125,7 @@ class FieldReader:
             del environ[key]
         environ.pop(_DROPPED, None)
         for match in FIELD_LINE.finditer(head, head.index(b"\n") + 1):
-            key = self._names[match[1]]
+            key = self.names[match[1]]
             value = match[2].strip(b" \t").decode("latin-1")
             if key not in environ:
                 environ[key] = value

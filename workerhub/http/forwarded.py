@@ -137,19 +137,12 @@ def _values(environ: dict[str, Any], key: str) -> list[str]:
     return [part.strip(" \t") for part in value.split(",")] if value else []
 
 
-_X_FORWARDED: Final = frozenset(
-    {"HTTP_X_FORWARDED_FOR", "HTTP_X_FORWARDED_PROTO", "HTTP_X_FORWARDED_HOST", "HTTP_X_FORWARDED_PREFIX"}
-)
-
-
 def apply_x_forwarded(environ: dict[str, Any], trusted: TrustedProxies) -> None:
     """X-Forwarded-For, -Proto, -Host and -Prefix, as nginx, HAProxy and Traefik write them.
 
     Raises:
         Refused: the host is invalid.
     """
-    if environ.keys().isdisjoint(_X_FORWARDED):
-        return
     nodes = _values(environ, "HTTP_X_FORWARDED_FOR")
     depth, address, port = _find_client(nodes, trusted)
     if nodes:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from workerhub.errors import ClientDisconnected, RequestTimeout
 from workerhub.http.file_wrapper import FileWrapper
-from workerhub.http.response import LengthMismatch, Output, Response
+from workerhub.http.response import LengthMismatch, Outcome, Output, Response
 from workerhub.http.stream import BodyError
 
 if TYPE_CHECKING:
@@ -16,23 +15,6 @@ if TYPE_CHECKING:
     from workerhub.http.settings import HttpSettings
 
 WsgiApplication = Callable[[dict[str, Any], Callable[..., Callable[[bytes], None]]], Iterable[bytes]]
-
-
-@dataclass(slots=True)
-class Outcome:
-    """How a run ended.
-
-    Attributes:
-        status: the status that was sent; 0 when nothing was.
-        sent: body bytes given to the output.
-        keep_alive: False: close the connection after flushing.
-        error: the first thing that went wrong: an application's exception, `LengthMismatch`, `RequestTimeout`, `ClientDisconnected`.
-    """
-
-    status: int
-    sent: int
-    keep_alive: bool
-    error: BaseException | None = None
 
 
 class WsgiGateway:
@@ -79,13 +61,15 @@ class WsgiGateway:
             kind = type(result)
             if kind is list or kind is tuple:
                 response.write_all(result)  # type: ignore[arg-type]  # the type was just looked at
-            elif kind is not FileWrapper or not _write_file(response, result):  # type: ignore[arg-type]  # likewise
+            elif kind is FileWrapper and _write_file(response, result):  # type: ignore[arg-type]  # likewise
+                response.finish()
+            else:
                 write = response.write
                 for block in result:
                     write(block)
                     if response.bodiless:
                         break
-            response.finish()
+                response.finish()
         except BaseException as caught:  # noqa: BLE001  # whatever an application raises ends its request, not the worker
             error = caught
             self._settle(request, response, caught)
@@ -94,7 +78,8 @@ class WsgiGateway:
         if response.overlong and error is None:
             error = LengthMismatch("the application sent more bytes than it announced; the rest was cut off")
             self._on_error(request, error)
-        return Outcome(response.status, response.sent, response.keep_alive, error)
+        response.error = error
+        return response
 
     def _settle(self, request: Request, response: Response, error: BaseException) -> None:
         """Report an error, and tell the client as well as can be."""

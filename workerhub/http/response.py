@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from workerhub.errors import ClientDisconnected
 from workerhub.http.errors import error_answer
-from workerhub.http.response_head import read_fields, read_status
+from workerhub.http.response_head import read_fields, read_status, statuses
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -40,13 +40,29 @@ class LengthMismatch(Exception):  # noqa: N818  # a fact about the application's
     """The application announced another Content-Length than it produced."""
 
 
-class Response:
-    """What `start_response` and `write` act on. One per request.
+class Outcome:
+    """How a request's run ended.
 
     Attributes:
-        status: the status code; 0 until the application has said.
+        status: the status that was sent; 0 when nothing was.
         sent: body bytes given to the output.
-        keep_alive: whether the connection can go on.
+        keep_alive: False: close the connection after flushing.
+        error: the first thing that went wrong: an application's exception, `LengthMismatch`, `RequestTimeout`, `ClientDisconnected`.
+    """
+
+    __slots__ = ("error", "keep_alive", "sent", "status")
+
+    def __init__(self, status: int, sent: int, *, keep_alive: bool, error: BaseException | None = None) -> None:
+        self.status = status
+        self.sent = sent
+        self.keep_alive = keep_alive
+        self.error = error
+
+
+class Response(Outcome):
+    """What `start_response` and `write` act on. One per request; when that is over, its outcome.
+
+    Attributes:
         started: the head has been, or was about to be, given to the output.
         bodiless: the head is out, and no byte may follow it (HEAD, 204, 205, 304).
         overlong: the application produced more than it announced; the rest was cut off.
@@ -56,25 +72,22 @@ class Response:
     __slots__ = (
         "_chunked",
         "_date",
-        "_has_date",
-        "_has_server",
         "_left",
         "_length",
         "_lines",
         "_output",
+        "_own",
         "_request",
         "_server",
         "_status_line",
         "bodiless",
         "gone",
-        "keep_alive",
         "overlong",
-        "sent",
         "started",
-        "status",
     )
 
     def __init__(self, request: Request, output: Output, date: bytes, server: bytes, keep_alive: bool) -> None:  # noqa: FBT001  # by position on the hot path
+        # Not by way of `Outcome`: that would be one call more for each request.
         self._request = request
         self._output = output
         self._date = date
@@ -84,8 +97,8 @@ class Response:
         """Bytes that the announced length leaves room for."""
         self._chunked = False
         self.keep_alive = keep_alive
-        self.status = 0
-        self.sent = 0
+        self.status = self.sent = 0
+        self.error = None
         self.started = self.bodiless = self.overlong = self.gone = False
 
     def start(
@@ -109,8 +122,9 @@ class Response:
                 exc_info = None  # PEP 3333: no reference cycle through the traceback
         elif self._status_line:
             raise RuntimeError("start_response was called a second time without exc_info")
-        code, line = read_status(status)
-        self._lines, self._length, self._has_date, self._has_server = read_fields(headers)
+        code, line = statuses.get(status) or read_status(status)
+        self._lines, self._length, has_date, has_server = read_fields(headers)
+        self._own = (b"" if has_date else self._date) + (b"" if has_server else self._server)
         self.status = code
         self._status_line = line
         return self.write
@@ -135,19 +149,26 @@ class Response:
             self._send(head + self._frame(data))
 
     def write_all(self, blocks: Sequence[bytes]) -> None:
-        """The whole body, when the application returned a list or tuple: its length is known.
+        """The whole body, when the application returned a list or tuple: its length is known. Then `finish`.
 
-        Raises: as `write`.
+        Raises: as `write` and `finish`.
         """
         if len(blocks) == 1 and type(blocks[0]) is bytes and not self.started:
             body = blocks[0]
-            head = self._open(len(body))
-            if self._left == len(body):  # nearly always: then there is nothing to cut or to wrap
+            size = len(body)
+            head = self._open(size)
+            if self._left == size:  # nearly always: then there is nothing to cut, to wrap or to add
                 self._left = 0
-                self.sent = len(body)
-                self._send(head + body)
-            else:
-                self._send(head + self._frame(body))
+                self.sent = size
+                self.started = True  # from here on as in `_send`
+                try:
+                    self._output.write(head + body)
+                except ClientDisconnected:
+                    self.gone = True
+                    raise
+                return
+            self._send(head + self._frame(body))
+            self.finish()
             return
         if blocks and not self.started and all(isinstance(block, bytes) for block in blocks):
             size = sum(map(len, blocks))
@@ -157,6 +178,7 @@ class Response:
             blocks = blocks[1:]
         for block in blocks:
             self.write(block)
+        self.finish()
 
     def write_file(self, file: BinaryIO, offset: int, size: int) -> None:
         """A regular file's bytes, by way of the output's `sendfile`. Raises as `write`."""
@@ -224,16 +246,19 @@ class Response:
         if not self._status_line:
             raise RuntimeError("the application produced its answer without calling start_response")
         request = self._request
-        status, length = self.status, self._length
-        is_1_1 = request.http_version == (1, 1)
+        stream = request.stream
         # Both may have changed since the request began to run.
-        if not request.keep_alive or (request.stream is not None and not request.stream.begin_answer()):
+        if not request.keep_alive or (stream is not None and not stream.begin_answer()):
             self.keep_alive = False
-        if status in _BODILESS or request.method == "HEAD":
+        is_1_1 = request.http_version[1] == 1
+        length = self._length
+        if self.status in _BODILESS or request.method == "HEAD":
             self.bodiless = True
-            framing = _bodiless_framing(status, (total or None) if length is None else length)
+            framing = _bodiless_framing(self.status, (total or None) if length is None else length)
         elif length is not None or total is not None:
-            self._left = self._length = length = total if length is None else length
+            if length is None:
+                length = self._length = total
+            self._left = length
             framing = f"Content-Length: {length}\r\n"
         elif is_1_1:
             self._chunked = True
@@ -245,14 +270,7 @@ class Response:
             framing += "Connection: close\r\n"
         elif not is_1_1:
             framing += "Connection: keep-alive\r\n"
-        return b"".join(
-            (
-                self._status_line,
-                b"" if self._has_date else self._date,
-                b"" if self._has_server else self._server,
-                (self._lines + framing + "\r\n").encode("latin-1"),
-            )
-        )
+        return self._status_line + self._own + f"{self._lines}{framing}\r\n".encode("latin-1")
 
     def _frame(self, data: bytes) -> bytes:
         """A block as it goes over the wire: cut where the announced length ends, chunked if there is none."""

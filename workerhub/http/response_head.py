@@ -7,29 +7,18 @@ and a phrase. What is wrong is raised where the application called `start_respon
 from __future__ import annotations
 
 import re
-from enum import IntEnum
 from typing import Final
-
-
-class FieldKind(IntEnum):
-    """What a response field means to the server."""
-
-    PLAIN = 0
-    CONTENT_LENGTH = 1
-    DATE = 2
-    SERVER = 3
-
 
 _STATUS: Final = re.compile(r"([2-9][0-9]{2})(?: ([\t\x20-\x7e\x80-\xff]*))?")
 _NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
 _VALUE: Final = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
-_DIGITS: Final = re.compile(r"[0-9]{1,18}", re.ASCII)
+_DIGITS_MAX: Final = 18
+"""Digits of a Content-Length: so nobody's integer overflows."""
 
-_KINDS: Final = {
-    "content-length": FieldKind.CONTENT_LENGTH,
-    "date": FieldKind.DATE,
-    "server": FieldKind.SERVER,
-}
+_LENGTH: Final = "content-length"
+_LENGTHS: Final = frozenset({"Content-Length", _LENGTH})
+"""The usual spellings, known without a look."""
+
 _HOP_BY_HOP: Final = frozenset(
     {
         "connection",
@@ -49,32 +38,33 @@ _HOP_BY_HOP: Final = frozenset(
 _REMEMBERED_MAX: Final = 1024
 """Status lines and field names remembered; an application that makes up more pays for working them out."""
 
-_statuses: dict[str, tuple[int, bytes]] = {}
-_kinds: dict[str, FieldKind] = {}
+statuses: dict[str, tuple[int, bytes]] = {}
+"""What `read_status` made: looking it up takes 0.05 us, making it 1 us."""
+
+_beginnings: dict[str, str] = {}
+"""Names of fields that mean nothing to the server, with what stands between them and the value."""
 
 
 def read_status(status: str) -> tuple[int, bytes]:
-    r"""The code and the status line with its CRLF. Looking one up takes 0.05 us, working it out 1 us.
+    r"""The code and the status line with its CRLF.
 
     Raises:
         TypeError: it isn't a `str`.
         ValueError: it isn't three digits from 200 up and a reason phrase without control characters.
     """
-    known = _statuses.get(status)
-    if known is not None:
-        return known
     if not isinstance(status, str):
         raise TypeError(f"the status must be a str like '200 OK', not {type(status).__name__}")
     match = _STATUS.fullmatch(status)
     if match is None:
         raise ValueError(f"invalid status {status!r}: expected three digits from 200 up, a space and a reason phrase")
     made = int(match[1]), f"HTTP/1.1 {match[1]} {match[2] or ''}\r\n".encode("latin-1")
-    if len(_statuses) < _REMEMBERED_MAX:
-        _statuses[status] = made
+    if len(statuses) < _REMEMBERED_MAX:
+        statuses[status] = made
     return made
 
 
-def _learn_kind(name: str) -> FieldKind:
+def _check_name(name: str) -> str:
+    """The name in lower case, if it may stand there."""
     if not isinstance(name, str):
         raise TypeError(f"a header name must be a str, not {type(name).__name__}")
     if not _NAME.fullmatch(name):
@@ -82,10 +72,7 @@ def _learn_kind(name: str) -> FieldKind:
     folded = name.lower()
     if folded in _HOP_BY_HOP:
         raise ValueError(f"{name} is a hop-by-hop header: it belongs to the server, not to the application")
-    kind = _KINDS.get(folded, FieldKind.PLAIN)
-    if len(_kinds) < _REMEMBERED_MAX:
-        _kinds[name] = kind
-    return kind
+    return folded
 
 
 def read_fields(fields: list[tuple[str, str]]) -> tuple[str, int | None, bool, bool]:
@@ -99,22 +86,28 @@ def read_fields(fields: list[tuple[str, str]]) -> tuple[str, int | None, bool, b
     length: int | None = None
     has_date = has_server = False
     for name, value in fields:
-        kind = _kinds.get(name)
-        if kind is None:
-            kind = _learn_kind(name)
         # `isprintable` (0.04 us) is False for everything that must not stand there, and for some that may: then look closer.
         if type(value) is not str or not value.isprintable():
             _check_value(name, value)
-        if not kind:
-            lines += name + ": " + value + "\r\n"
-        elif kind == FieldKind.CONTENT_LENGTH:
-            if not _DIGITS.fullmatch(value) or (length is not None and length != int(value)):
+        beginning = _beginnings.get(name)
+        if beginning is not None:
+            lines += f"{beginning}{value}\r\n"
+            continue
+        folded = _LENGTH if name in _LENGTHS else _check_name(name)
+        if folded == _LENGTH:
+            if not (value.isdecimal() and value.isascii()) or len(value) > _DIGITS_MAX:
                 raise ValueError(f"invalid Content-Length {value!r}")
+            if length is not None and length != int(value):
+                raise ValueError(f"the application announced two lengths, {length} and {value}")
             length = int(value)
-        else:
-            has_date = has_date or kind == FieldKind.DATE
-            has_server = has_server or kind == FieldKind.SERVER
-            lines += name + ": " + value + "\r\n"
+            continue
+        lines += f"{name}: {value}\r\n"
+        if folded == "date":
+            has_date = True
+        elif folded == "server":
+            has_server = True
+        elif len(_beginnings) < _REMEMBERED_MAX:
+            _beginnings[name] = f"{name}: "
     return lines, length, has_date, has_server
 
 

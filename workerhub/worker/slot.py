@@ -19,19 +19,19 @@ if TYPE_CHECKING:
 
 
 class Tally:
-    """Counts this worker's finished requests and says once when it is time for a fresh process."""
+    """Counts this worker's finished requests, which tells when it is time for a fresh process.
 
-    __slots__ = ("_limit", "_next", "_reached")
+    Attributes:
+        add: counts one request more and returns how many there are. Atomic, so threads may share it.
+        limit: with how many finished requests `reached` is to be called, once.
+    """
+
+    __slots__ = ("add", "limit", "reached")
 
     def __init__(self, limit: int | None, reached: Callable[[], None]) -> None:
-        self._next = count(1).__next__  # atomic, so threads may share it
-        self._limit = limit
-        self._reached = reached
-
-    def add(self) -> None:
-        """One request more is finished."""
-        if self._next() == self._limit:
-            self._reached()
+        self.add = count(1).__next__
+        self.limit = limit
+        self.reached = reached
 
 
 class RequestSlot:
@@ -79,12 +79,7 @@ class RequestSlot:
         environ = request.environ
         environ["wsgi.errors"] = sys.stderr
         started_at = monotonic()
-        self._record.begin(
-            f"{request.method} {request.target}".encode(),
-            environ["REMOTE_ADDR"].encode(),
-            started_at,
-            started_at + self._timeout,
-        )
+        self._record.begin(request.line, environ["REMOTE_ADDR"].encode(), started_at, started_at + self._timeout)
         outcome: Outcome | None = None
         try:
             self.interruptible = True
@@ -100,10 +95,13 @@ class RequestSlot:
             if outcome is None:
                 outcome = Outcome(status=504, sent=0, keep_alive=False, error=late)
         self._record.end()
-        self._tally.add()
+        tally = self._tally
+        if tally.add() == tally.limit:
+            tally.reached()
         if self._access is not None:
             self._access(environ, outcome.status, outcome.sent, monotonic() - started_at)
-        request.close()
+        if request.stream is not None or request.spool is not None:
+            request.close()
         return outcome
 
     def _failed(self, request: Request, error: BaseException) -> None:

@@ -27,6 +27,8 @@ class Acceptor:
     """Takes connections, one when asked.
 
     Attributes:
+        is_watching: whether the poller reports new connections.
+        reports: the listeners that were reported and not taken yet.
         resume_at: after trouble, the moment to try again, on the monotonic clock; 0 when all is well.
     """
 
@@ -36,8 +38,8 @@ class Acceptor:
         self._kinds = {listener: (int(listener.family), int(listener.type), listener.proto) for listener in listeners}
         self._poller = poller
         self._log = log
-        self._watching = False
-        self._reports: list[socket.socket] = []
+        self.is_watching = False
+        self.reports: list[socket.socket] = []
         self.resume_at = 0.0
         for listener in listeners:
             if listener.family != socket.AF_UNIX:
@@ -46,15 +48,15 @@ class Acceptor:
 
     def watch(self) -> None:
         """Have the poller report new connections."""
-        if not self._watching:
-            self._watching = True
+        if not self.is_watching:
+            self.is_watching = True
             for fd in self._listeners:
                 self._poller.register(fd, LISTENER)
 
     def unwatch(self) -> None:
         """Leave new connections to the siblings."""
-        if self._watching:
-            self._watching = False
+        if self.is_watching:
+            self.is_watching = False
             for fd in self._listeners:
                 self._poller.unregister(fd)
 
@@ -64,20 +66,18 @@ class Acceptor:
         It wakes the one of those who sleep that has watched for longest (EPOLLEXCLUSIVE): as long as that one sleeps again in time, always the
         same, who would hold all connections that are kept in the end.
         """
-        if self._watching:
+        if self.is_watching:
             self.unwatch()
             self.watch()
 
     def report(self, fd: int) -> None:
         """The poller reported a descriptor; remember it if it is a listener."""
         if fd in self._listeners:
-            self._reports.append(self._listeners[fd])
+            self.reports.append(self._listeners[fd])
 
     def take_reports(self) -> list[socket.socket]:
         """The listeners that were reported since the last time."""
-        reports = self._reports
-        if reports:
-            self._reports = []
+        reports, self.reports = self.reports, []
         return reports
 
     def accept(self, listener: socket.socket) -> tuple[SocketType, Any] | None:

@@ -7,6 +7,7 @@ import math
 import os
 import socket
 from enum import IntEnum
+from time import monotonic
 from typing import TYPE_CHECKING, BinaryIO
 
 from workerhub.http import Phase
@@ -275,14 +276,17 @@ class Connection:
     def answered(self, outcome: Outcome) -> None:
         """The application is done with the request."""
         if self.stage is _RUNNING:
-            # As `_finish` and `proceed` would: the hot path has two calls less.
+            # As `_finish`, `proceed` and `expect` would: the hot path has three calls less.
             phase = self.http.phase
             if self.outbox.pieces or not (phase is _IDLE or phase is _CLOSED):
                 self._finish(last=not outcome.keep_alive)
             elif outcome.keep_alive and phase is _IDLE:
                 self.stage = _READING
                 self.is_kept = True
-                self._reactor.expect(self, self._reactor.patience[_IDLE])
+                reactor = self._reactor
+                self.deadline = deadline = monotonic() + reactor.patience[_IDLE]
+                if deadline < reactor.next_check:
+                    reactor.expect(self, reactor.patience[_IDLE])
                 if self._mask != IN:
                     self._watch(IN)
             else:
