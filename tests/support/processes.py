@@ -82,3 +82,27 @@ def proportional_memory(pids: list[int]) -> int:
             if line.startswith("Pss:"):
                 total += int(line.split()[1]) * 1024
     return total
+
+
+def is_stopped(pid: int) -> bool:
+    """Whether every thread of the process stands still, or is gone: SIGSTOP has reached all.
+
+    Raises:
+        FileNotFoundError: there is no such process.
+    """
+    texts = [(task / "stat").read_text(errors="replace") for task in Path(f"/proc/{pid}/task").iterdir()]
+    return all(text[text.rindex(")") + 2] in "TtZX" for text in texts)
+
+
+def clients_of(pid: int) -> frozenset[int]:
+    """The clients' ports of all IPv4 connections over TCP that the process has accepted and holds now."""
+    inodes = set()
+    for entry in Path(f"/proc/{pid}/fd").iterdir():
+        try:
+            target = str(entry.readlink())
+        except FileNotFoundError:
+            continue
+        if target.startswith("socket:["):
+            inodes.add(target[8:-1])
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text(encoding="ascii").splitlines()[1:]]
+    return frozenset(int(row[2].rpartition(":")[2], 16) for row in rows if row[9] in inodes) - {0}

@@ -1,0 +1,40 @@
+"""Nothing is lost: whatever is done to a server under load, in whatever order, no request fails but those that a killed worker held.
+
+A short run each. A long one: `CHURN=50 pytest tests/system/test_churn.py`, which is 50 rounds; `CHURN=50:7` with another seed.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+from support.churn import Churn, Workerhub
+from support.crowd import Crowd
+from support.worker_classes import WORKER_CLASSES
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from support.server import Serve
+
+ROUNDS, _, SEED = os.environ.get("CHURN", "1").partition(":")
+
+
+@pytest.mark.cell("HUP", "switch", "scale", "crash", "max_requests")
+@pytest.mark.timeout(60 + 60 * int(ROUNDS))
+def test_no_request_fails_but_those_that_a_killed_worker_held(
+    serve_default: Serve, worker_class: str, tmp_path: Path
+) -> None:
+    classes = (worker_class, *(name for name in WORKER_CLASSES if name != worker_class))
+    subject = Workerhub(tmp_path, classes, lambda *args, **options: serve_default(*args, processes=None, **options))
+    with Crowd(subject.address, clients=8) as crowd:
+        churn = Churn(subject, crowd, int(SEED or 1))
+        churn.run(int(ROUNDS))
+    assert churn.account.failed == [], churn
+    assert len(churn.account.excused) <= sum(len(kill.ports) for kill in churn.account.kills)
+    assert churn.account.kept > churn.account.answers // 4, churn
+    assert "recycled: " in subject.server.log
+    assert "a connection was dropped" not in subject.server.log
+    assert subject.server.stop() == 0
+    print(churn)  # noqa: T201  # for whoever runs a long one with -s
