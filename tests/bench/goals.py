@@ -43,6 +43,9 @@ GOALS = (
     Goal(contestants.WORKERHUB, "ratio", 2.0),
     Goal(contestants.WORKERHUB_THREADED, "ratio", 2.0),
     Goal(contestants.WORKERHUB_GEVENT, "ratio", 2.0),
+    Goal(contestants.WORKERHUB, "failed", 0.0),
+    Goal(contestants.WORKERHUB_THREADED, "failed", 0.0),
+    Goal(contestants.WORKERHUB_GEVENT, "failed", 0.0),
 )
 
 

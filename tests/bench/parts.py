@@ -6,7 +6,7 @@ import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bench import contestants
+from bench import churn, contestants
 from bench.contestants import Contestant, running
 from bench.loads import ask, trickling
 
@@ -142,6 +142,14 @@ def _measure_slow(run: Run, into: Rounds) -> None:
             _add(into, each, "ratio", beside.p99 / alone.p99)
 
 
+def _measure_churn(run: Run, into: Rounds) -> None:
+    """One contestant after the other; the same operations for all, in another order each round."""
+    for number in run.counted("churn"):
+        for each in run.contestants:
+            for column, count in churn.play(each.name, seed=number + 1).items():
+                _add(into, each, column, count)
+
+
 PARTS = {
     "keepalive": Part(
         f"One worker, {CONNECTIONS} connections that are kept: CPU time of the server for each request.",
@@ -178,6 +186,25 @@ PARTS = {
         (Column("p99 alone", "ms", 1e3), Column("p99 beside", "ms", 1e3), Column("ratio", "", 1, 2)),
         (contestants.WORKERHUB, contestants.WORKERHUB_THREADED, contestants.WORKERHUB_GEVENT),
         _measure_slow,
+    ),
+    "churn": Part(
+        f"{churn.WORKERS} workers under a steady load, while they are reloaded, broken, switched, recycled, killed and scaled: what clients got.",
+        (
+            Column("operations", "", 1, 0),
+            Column("requests", "", 1, 0),
+            Column("failed", "", 1, 0),
+            Column("on kept ones", "", 1, 0),
+            Column("excused", "", 1, 0),
+            Column("server's ends", "", 1, 0),
+        ),
+        (
+            contestants.WORKERHUB,
+            contestants.WORKERHUB_THREADED,
+            contestants.WORKERHUB_GEVENT,
+            contestants.GUNICORN_SYNC,
+            contestants.GUNICORN_GTHREAD,
+        ),
+        _measure_churn,
     ),
 }
 """By sub-command."""

@@ -37,4 +37,4 @@ def test_no_request_fails_but_those_that_a_killed_worker_held(
     assert "recycled: " in subject.server.log
     assert "a connection was dropped" not in subject.server.log
     assert subject.server.stop() == 0
-    print(churn)  # noqa: T201  # for whoever runs a long one with -s
+    print(churn)  # for whoever runs a long one with -s
