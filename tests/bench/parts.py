@@ -188,7 +188,7 @@ PARTS = {
         _measure_slow,
     ),
     "churn": Part(
-        f"{churn.WORKERS} workers under a steady load, while they are reloaded, broken, switched, recycled, killed and scaled: what clients got.",
+        "Two workers under a steady load, while they are reloaded, broken, switched, recycled, killed and scaled: what clients got.",
         (
             Column("operations", "", 1, 0),
             Column("requests", "", 1, 0),

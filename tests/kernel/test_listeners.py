@@ -124,6 +124,24 @@ def test_a_port_in_use_is_refused_with_its_holder() -> None:
     assert str(error) == f"can't listen on 127.0.0.1:{port}: address already in use (held by {error.holder})"
 
 
+@pytest.mark.parametrize("hosts", [("127.0.0.1", "0.0.0.0"), ("0.0.0.0", "127.0.0.1"), ("127.0.0.1", "")])  # on purpose
+def test_an_address_that_overlaps_our_own_is_refused_with_what_to_do(
+    listeners: Listeners, hosts: tuple[str, str]
+) -> None:
+    port = free_port()
+    serving, wanted = (TcpAddress(host, port) for host in hosts)
+    with pytest.raises(BindError) as both:
+        listeners.open([serving, wanted])
+    assert str(both.value) == f"can't listen on {wanted}: it overlaps {serving}; keep one of the two"
+    listeners.open([serving])
+    with pytest.raises(BindError) as change:
+        listeners.open([wanted])
+    assert str(change.value) == (
+        f"can't listen on {wanted}: it overlaps {serving}, which is served now; a restart changes one into the other, a reload can't"
+    )
+    assert listeners.sockets([serving])[0].fileno() >= 0
+
+
 @pytest.mark.parametrize(
     ("address", "reason"),
     [

@@ -188,6 +188,18 @@ def test_an_address_in_use_changes_nothing(serve_default: Serve) -> None:
     assert other.get().status == 200
 
 
+def test_from_one_interface_to_all_is_a_restart_and_a_reload_says_so(serve_default: Serve) -> None:
+    server = serve_default()
+    (serving,) = server.bind
+    with Load(server.address) as load:
+        server.bind = (serving.replace("127.0.0.1", "0.0.0.0"),)  # on purpose, and refused
+        server.write()
+        server.tell(signal.SIGHUP)
+        server.wait_log("reload refused; generation 1 keeps serving")
+    server.wait_log(rf"can't listen on 0\.0\.0\.0:\d+: it overlaps {serving}, which is served now; a restart ")
+    assert load.failures == []
+
+
 def test_reloads_in_a_row_do_not_pile_up(serve: Serve) -> None:
     server = serve(processes=2)
     old = set(server.wait_workers(2))

@@ -24,6 +24,13 @@ class TcpAddress:
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
+    def overlaps(self, other: TcpAddress) -> bool:
+        """Whether one of the two is every interface, and the other one of those: a system has only one of them at a time."""
+        return self.port == other.port != 0 and (self._includes(other) or other._includes(self))
+
+    def _includes(self, other: TcpAddress) -> bool:
+        return self.host in ("", "::" if ":" in other.host else "0.0.0.0")  # compared, not bound
+
 
 @dataclass(frozen=True, slots=True)
 class UnixAddress:

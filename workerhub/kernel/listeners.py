@@ -99,15 +99,31 @@ class Listeners:
         fresh: list[Listener] = []
         try:
             fresh.extend(  # one by one: what was opened before a failure is in the list
-                open_listener(address, self.backlog, umask=self.umask, owner=self.owner, systemd=self.systemd)
-                for address in dict.fromkeys(addresses)
-                if address not in self._open
+                self._open_beside(address, fresh) for address in dict.fromkeys(addresses) if address not in self._open
             )
         except BaseException:
             for listener in fresh:
                 listener.close()
             raise
         self._open.update((listener.address, listener) for listener in fresh)
+
+    def _open_beside(self, address: BindAddress, fresh: Sequence[Listener]) -> Listener:
+        """Open one. What may be in its way is our own: the system has `0.0.0.0:8000` only without `127.0.0.1:8000`.
+
+        Raises:
+            BindError: it can't be listened on.
+        """
+        try:
+            return open_listener(address, self.backlog, umask=self.umask, owner=self.owner, systemd=self.systemd)
+        except BindError as error:
+            if not error.holder.startswith(f"pid {os.getpid()} "):
+                raise
+            if twin := _overlapping(address, (listener.address for listener in fresh)):
+                raise BindError(str(address), f"it overlaps {twin}; keep one of the two") from error
+            if twin := _overlapping(address, self._open):
+                why = f"it overlaps {twin}, which is served now; a restart changes one into the other, a reload can't"
+                raise BindError(str(address), why) from error
+            raise
 
     def retain(self, addresses: Iterable[BindAddress]) -> None:
         """Close all but these."""
@@ -311,6 +327,12 @@ def _holder(address: BindAddress, error: OSError) -> str:
     if isinstance(address, TcpAddress):
         return holder_of_port(address.port)
     return holder_of_path(address.path) if isinstance(address, UnixAddress) else ""
+
+
+def _overlapping(address: BindAddress, others: Iterable[BindAddress]) -> TcpAddress | None:
+    """The first of the others that can't be had together with this address."""
+    tcp = (other for other in others if isinstance(other, TcpAddress))
+    return next((each for each in tcp if isinstance(address, TcpAddress) and address.overlaps(each)), None)
 
 
 def _url(sock: socket.socket) -> str:
