@@ -211,15 +211,15 @@ class Churn:
         operation = OPERATIONS[name]
         if name not in ANYTIME or self.dice.random() >= HURRY:
             self.settle()
-        self.story.append(f"{time.strftime('%H:%M:%S', time.gmtime())} {name}, {self.account.answers} answered")
+        self.story.append(f"{time.strftime('%H:%M:%S', time.gmtime())} {name}, {self.crowd.answered} answered")
         self.operations += 1
         operation(self)
         self.serve()
 
     def serve(self) -> None:
         """Wait until it has answered some."""
-        seen = self.account.answers
-        self.subject.wait(lambda: self.account.answers >= seen + BETWEEN, "the site to answer")
+        seen = self.crowd.answered
+        self.subject.wait(lambda: self.crowd.answered >= seen + BETWEEN, "the site to answer")
 
     def settle(self) -> None:
         """Wait for every outcome that is expected."""

@@ -186,7 +186,8 @@ class Crowd(Load):
             connection = connection or _Connection(self.address)
             answer = connection.ask(target, *([] if keep_alive else ["Connection: close"]))
         except (OSError, ValueError) as error:
-            self._note(repr(error), target, connection, begun, crossed=not getattr(error, "received", False))
+            crossed = isinstance(error, ConnectionError) and not getattr(error, "received", False)
+            self._note(repr(error), target, connection, begun, crossed=crossed)
         else:
             if answer.status == 200 and answer.body == (UPLOAD if target == UPLOADING else SHORT):
                 with self._lock:
