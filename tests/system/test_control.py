@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from support import server as harness
@@ -33,11 +33,6 @@ STACKS = Request(Verb.STACKS)
 def verb(server: Server, *words: str) -> subprocess.CompletedProcess[str]:
     """Run a verb on a server, by its configuration."""
     return harness.run(*words, "-c", "server.toml", cwd=server.directory)
-
-
-def workers(server: Server) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = server.ask(STATUS).fields["pools"][0]["workers"]
-    return found
 
 
 def test_a_server_is_looked_at_scaled_reloaded_and_stopped(serve_default: Serve, tmp_path: Path, gate: Path) -> None:
@@ -113,14 +108,16 @@ def test_stacks_show_every_request_and_where_it_is(serve: Serve, gate: Path) -> 
         assert "in _hold" in first
         gate.touch()
         held.answer()
+    stuck = gate.with_name("stuck")
     with server.connect() as client:
-        ask(client, "/native")
-        wait_for(lambda: workers(server)[0]["busy"] == 1, "the request")
+        ask(client, f"/native?lock=kept&file={stuck}")
+        wait_for(stuck.with_name("stuck.started").exists, "the request to hold on to the interpreter lock")
         outcome = server.ask(STACKS)
         assert outcome.ok
         ((worker),) = outcome.fields["workers"]
         assert "held up in C code" in worker["note"]
-        assert [run["line"] for run in worker["runs"]] == ["GET /native"]
+        ((run),) = worker["runs"]
+        assert run["line"].startswith("GET /native?lock=kept")
         assert "in _native" in worker["dump"]
         assert "in _fork" not in worker["dump"], "the master's past"
 
