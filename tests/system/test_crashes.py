@@ -149,9 +149,10 @@ def test_what_a_worker_hung_in_that_never_becomes_ready_is_in_the_log(serve_defa
 @pytest.mark.cell("boot", "readiness")
 def test_a_boot_timeout_during_a_reload_leaves_the_old_worker_serving(serve: Serve, tmp_path: Path) -> None:
     slow = tmp_path / "slow"
-    server = serve('[timeouts]\nboot = "1s"\n', env={"PLAIN_SLOW": str(slow)})
+    server = serve(env={"PLAIN_SLOW": str(slow)})
     old = server.wait_workers(1)
     slow.touch()
+    server.write('[timeouts]\nboot = "1s"\n')
     server.tell(signal.SIGHUP)
     wait_for(lambda: len(server.worker_pids()) == 2, "the new worker")
     wait_for(lambda: server.worker_pids() == old, "the new worker to be ended")
