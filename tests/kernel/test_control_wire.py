@@ -57,7 +57,7 @@ def test_a_request_is_one_line_of_json_and_means_the_same_at_the_other_end(reque
         (b"[" * 4000, "expected an object such as"),
         (b"\xff\xfe", "expected an object such as"),
         (b'{"workerhub": 2, "verb": "status"}', "version 2 of the control protocol; this end speaks version 1"),
-        (b'{"workerhub": 1}', "no such verb: null (there are: status, reload, scale, stop, stacks, diff)"),
+        (b'{"workerhub": 1}', "no such verb: null (there are: status, reload, upgrade, scale, stop, stacks, diff)"),
         (b'{"workerhub": 1, "verb": ["stop"]}', 'no such verb: ["stop"]'),
         (b'{"workerhub": 1, "verb": "stpo"}', 'no such verb: "stpo"'),
         (b'{"workerhub": 1, "verb": "stop", "fsat": true}', 'stop takes no "fsat"'),

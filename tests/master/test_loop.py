@@ -54,14 +54,19 @@ def test_usr1_opens_the_log_files_anew_here_and_in_every_worker() -> None:
     ]
 
 
-def test_usr2_says_that_upgrading_comes_later() -> None:
+def test_a_new_master_that_cannot_be_started_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     kernel = FakeKernel()
+
+    def refuse(*_: object) -> int:
+        raise OSError("this master is the container's first process")
+
+    monkeypatch.setattr(kernel, "start_successor", refuse)
     kernel.send_signal(10, "SIGUSR2")
     kernel.send_signal(20, "SIGTERM")
     run(kernel)
-    assert lines(kernel, "warning") == [
-        " SIGUSR2 has no meaning here: upgrading comes with a later version of workerhub"
-    ]
+    (told,) = lines(kernel, "error")
+    assert "upgrade failed: the new master can't be started" in told
+    assert "this master is the container's first process" in str(kernel.transcript)
 
 
 class HookedStage(FakeStage):

@@ -14,7 +14,15 @@ import pytest
 from support.supervision import policy
 
 from workerhub.master import Master
-from workerhub.supervisor import Exit, PoolPolicy, ReloadRequested, Ticket
+from workerhub.supervisor import (
+    Exit,
+    PoolPolicy,
+    ReloadRequested,
+    SuccessorLost,
+    SuccessorReady,
+    Ticket,
+    UpgradeRequested,
+)
 from workerhub.testing import FakeKernel, FakeStage, Request, Script
 
 TRANSCRIPTS = Path(__file__).parent / "transcripts"
@@ -139,9 +147,19 @@ def many_hups_at_once() -> tuple[FakeKernel, int]:
 
 def scaling_and_reopening() -> tuple[FakeKernel, int]:
     kernel = FakeKernel()
-    for at, name in ((10, "SIGTTIN"), (20, "SIGUSR1"), (30, "SIGTTOU"), (40, "SIGUSR2"), (60, "SIGTERM")):
+    for at, name in ((10, "SIGTTIN"), (20, "SIGUSR1"), (30, "SIGTTOU"), (60, "SIGTERM")):
         kernel.send_signal(at, name)
     return kernel, serve(kernel, policy(size=1))
+
+
+def upgrades_until_one_succeeds() -> tuple[FakeKernel, int]:
+    """The first new master can't read its configuration, the second hangs, the third takes over while a request runs."""
+    kernel = FakeKernel({1: Script(requests=(Request(after=995, lasts=20),))})
+    refused = SuccessorLost(0, Exit(code=2), "server.toml:3: wroker: unknown setting")
+    for at, successor in ((10, (2.0, refused)), (100, None), (1000, (3.0, SuccessorReady(0)))):
+        kernel.arrange_successor(at, successor)
+        kernel.ask(UpgradeRequested(at, "control", Ticket(at)))
+    return kernel, serve(kernel)
 
 
 def a_stop_that_cuts() -> tuple[FakeKernel, int]:
@@ -192,6 +210,7 @@ SCENARIOS: dict[Callable[[], tuple[FakeKernel, int]], int] = {
     a_reload_whose_import_hangs: 0,
     many_hups_at_once: 0,
     scaling_and_reopening: 0,
+    upgrades_until_one_succeeds: 0,
     a_stop_that_cuts: 0,
     a_hurried_stop: 0,
     two_pools: 0,

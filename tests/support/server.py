@@ -79,6 +79,7 @@ class Server:
         isolated: run Python with -I; else `PYTHONPATH` of `env` counts.
         pass_fds: descriptors to leave open.
         wrapper: a command to put in front (`unshare ...`).
+        python: the interpreter; None is this one.
     """
 
     def __init__(
@@ -95,6 +96,7 @@ class Server:
         isolated: bool = True,
         pass_fds: Sequence[int] = (),
         wrapper: Sequence[str] = (),
+        python: Path | None = None,
     ) -> None:
         self.directory = directory
         self.settings = settings
@@ -104,7 +106,7 @@ class Server:
         self._address = address
         self._arguments = tuple(arguments)
         self._env = {**ENVIRONMENT, **(env or {})}
-        self._command = COMMAND if isolated else (sys.executable, "-m", "workerhub")
+        self._command = (str(python or sys.executable), *(COMMAND[1:] if isolated else COMMAND[2:]))
         self._pass_fds = tuple(pass_fds)
         self._wrapper = tuple(wrapper)
         self._process: subprocess.Popen[bytes] | None = None

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 BEFORE = ("serve", "check", "show", "schema", "workers")
 """Verbs that start a server, or look at what one would be."""
 
-RUNNING = ("status", "reload", "scale", "stop", "stacks")
+RUNNING = ("status", "reload", "upgrade", "scale", "stop", "stacks")
 """Verbs that talk to a running one."""
 
 VERBS = (*BEFORE, *RUNNING)

@@ -23,6 +23,8 @@ from workerhub.supervisor.exits import ServerExit
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from workerhub.kernel.inheritance import Predecessor
+
 _STOPPING: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT)
 
 _LENGTH: Final = 8
@@ -37,7 +39,8 @@ def start(args: Sequence[str]) -> int:
     """Serve what a command line says until told to stop; the exit code."""
     open_standard_streams()
     before = {number: signal.signal(number, _stop) for number in _STOPPING}
-    systemd = take_from_systemd()
+    predecessor = _take_predecessor()
+    systemd = take_from_systemd() if predecessor is None else predecessor.legacy.systemd
     try:
         process = _Planning(args)
         try:
@@ -51,13 +54,24 @@ def start(args: Sequence[str]) -> int:
         for number, handler in before.items():
             signal.signal(number, handler)
     if isinstance(verdict, Refusal):
+        if predecessor is not None:
+            predecessor.complain(verdict.text)
         if verdict.text:
             with suppress(OSError):
                 print(verdict.text, file=sys.stderr, flush=True)  # noqa: T201  # there is no log yet
         return verdict.code
     from workerhub import master  # noqa: PLC0415  # imported already, while the plan was made
 
-    return master.serve(partial(_plan, tuple(args)), verdict, systemd)
+    return master.serve(partial(_plan, tuple(args)), verdict, systemd, predecessor)
+
+
+def _take_predecessor() -> Predecessor | None:
+    """The master that this one is to replace; None: there is none."""
+    if "WORKERHUB_UPGRADE" not in os.environ:
+        return None
+    from workerhub.kernel.inheritance import take_inheritance  # noqa: PLC0415  # few starts are upgrades
+
+    return take_inheritance()
 
 
 class _Planning:

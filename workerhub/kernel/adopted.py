@@ -24,7 +24,7 @@ def adopt(address: InheritedSocket | SystemdSockets, backlog: int, systemd: From
         return _duplicates(address, backlog, systemd)
     if any(address.fd == passed.fd for passed in systemd.sockets):
         return (_duplicate(address, address.fd, backlog),)
-    return (_take(address, address.fd, backlog),)
+    return (take_listening(address, address.fd, backlog),)
 
 
 def _duplicates(address: SystemdSockets, backlog: int, systemd: FromSystemd) -> tuple[socket.socket, ...]:
@@ -47,14 +47,19 @@ def _duplicates(address: SystemdSockets, backlog: int, systemd: FromSystemd) -> 
 def _duplicate(address: BindAddress, fd: int, backlog: int) -> socket.socket:
     copy = os.dup(fd)
     try:
-        return _take(address, copy, backlog)
+        return take_listening(address, copy, backlog)
     except BaseException:
         os.close(copy)
         raise
 
 
-def _take(address: BindAddress, fd: int, backlog: int) -> socket.socket:
-    """Take over a socket that was left open."""
+def take_listening(address: BindAddress, fd: int, backlog: int) -> socket.socket:
+    """Take over a socket that was left open.
+
+    Raises:
+        OSError: there is nothing under the number, or no socket.
+        BindError: it isn't one to listen on.
+    """
     sock = socket.socket(fileno=fd)
     if sock.type != socket.SOCK_STREAM or not sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
         sock.detach()

@@ -11,13 +11,20 @@ import errno
 import os
 import socket
 import stat
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
-from workerhub.config.addresses import BindAddress, InheritedSocket, SystemdSockets, TcpAddress, UnixAddress
+from workerhub.config.addresses import (
+    BindAddress,
+    InheritedSocket,
+    SystemdSockets,
+    TcpAddress,
+    UnixAddress,
+    parse_address,
+)
 from workerhub.errors import BindError
-from workerhub.kernel.adopted import adopt
+from workerhub.kernel.adopted import adopt, take_listening
 from workerhub.kernel.holders import holder_of_path, holder_of_port
 from workerhub.kernel.newcomers import refuse_newcomers
 from workerhub.kernel.systemd import FromSystemd, PassedSocket
@@ -66,11 +73,12 @@ class Listener:
                     count += 1
         return count
 
-    def close(self) -> None:
+    def close(self, *, leave_file: bool = False) -> None:
         """Close the sockets; take a UNIX socket's file away if it is still ours."""
         for sock in self.sockets:
             sock.close()
-        self._remove_file()
+        if not leave_file:
+            self._remove_file()
 
     def _remove_file(self) -> None:
         if isinstance(self.address, UnixAddress) and self.file is not None:
@@ -82,12 +90,17 @@ class Listener:
 
 @dataclass(slots=True)
 class Listeners:
-    """All that a server listens on now, in the order of opening. In the master only."""
+    """All that a server listens on now, in the order of opening. In the master only.
+
+    Attributes:
+        shared: they are another master's, too, and that one's to close: what is done here concerns nobody but this master's own workers.
+    """
 
     backlog: int
     umask: int | None = None
     owner: tuple[int, int] | None = None
     systemd: FromSystemd = FromSystemd()  # immutable
+    shared: bool = False
     _open: dict[BindAddress, Listener] = field(default_factory=dict)
 
     def open(self, addresses: Iterable[BindAddress]) -> None:
@@ -125,10 +138,33 @@ class Listeners:
                 raise BindError(str(address), why) from error
             raise
 
+    def inherit(self, sockets: Mapping[str, Sequence[int]]) -> None:
+        """Take over what another master has open and goes on using; it is `shared` until that one gives it up.
+
+        Args:
+            sockets: descriptors by address. All are kept until `retain`, so that a file that nobody needs any more can be taken away.
+
+        Raises:
+            BindError: it is no listening socket, or no address.
+        """
+        self.shared = True
+        for text, fds in sockets.items():
+            try:
+                address = parse_address(text)
+                self._open[address] = Listener(
+                    address, tuple(take_listening(address, fd, self.backlog) for fd in fds), _file_of(address)
+                )
+            except (OSError, ValueError) as error:
+                raise BindError(text, f"what the master before this one has left can't be used: {error}") from error
+
+    def descriptors(self) -> dict[str, tuple[int, ...]]:
+        """All open sockets, for another master to inherit."""
+        return {str(where.address): tuple(sock.fileno() for sock in where.sockets) for where in self._open.values()}
+
     def retain(self, addresses: Iterable[BindAddress]) -> None:
         """Close all but these."""
         for address in set(self._open) - set(addresses):
-            self._open.pop(address).close()
+            self._open.pop(address).close(leave_file=self.shared)
 
     def set_backlog(self, backlog: int) -> None:
         """Change the queues' length, of open sockets too."""
@@ -156,6 +192,8 @@ class Listeners:
 
     def refuse(self, addresses: Iterable[BindAddress]) -> None:
         """Let nobody new in at those of these addresses that were opened here."""
+        if self.shared:
+            return
         for address in addresses:
             self._open[address] = self._open[address].refuse()
 
@@ -172,7 +210,8 @@ class Listeners:
 
     def close(self) -> int:
         """Close all; how many connections still waited to be accepted by us, and nobody else, and were cut."""
-        waiting = sum(listener.cut_waiting(self.backlog + 1) for listener in self._open.values() if listener.own)
+        own = () if self.shared else (listener for listener in self._open.values() if listener.own)
+        waiting = sum(listener.cut_waiting(self.backlog + 1) for listener in own)
         self.retain(())
         return waiting
 
@@ -278,6 +317,16 @@ def _open_unix(address: UnixAddress, backlog: int, umask: int | None, owner: tup
         sock.close()
         raise
     return Listener(address, (sock,), (status.st_dev, status.st_ino))
+
+
+def _file_of(address: BindAddress) -> tuple[int, int] | None:
+    if not isinstance(address, UnixAddress):
+        return None
+    try:
+        status = os.lstat(address.path)
+    except FileNotFoundError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def remove_stale(path: str) -> None:

@@ -40,17 +40,25 @@ class Notifier:
         address: a path, or an abstract name behind `@`; empty: nobody listens.
         watchdog: seconds within which a sign of life is wanted, or None; it is given at half of them.
         complain: told, once, that the socket can't be reached.
+        silent: say nothing until `speak`: it is another master that systemd watches.
 
     Raises:
         OSError: no descriptor is left.
     """
 
     def __init__(
-        self, address: str = "", watchdog: float | None = None, complain: Callable[[str], None] = lambda _trouble: None
+        self,
+        address: str = "",
+        watchdog: float | None = None,
+        complain: Callable[[str], None] = lambda _trouble: None,
+        *,
+        silent: bool = False,
     ) -> None:
         self._address = "\0" + address[1:] if address.startswith("@") else address
         self._complain = complain
         self._complained = False
+        self._silent = silent
+        self._status = ""
         self._socket: socket.socket | None = None
         self._every: dict[str, float] = {}
         """Which signs of life are wanted, and after how many seconds each again."""
@@ -75,7 +83,8 @@ class Notifier:
             status: what `systemctl status` shows from now on; one line.
             now: seconds on the monotonic clock.
         """
-        if self._socket is None:
+        self._status = status
+        if self._socket is None or self._silent:
             return
         if moment is not Moment.PROGRESS:
             self._due.pop(_EXTEND, None)
@@ -88,11 +97,24 @@ class Notifier:
 
     def turn(self, now: float) -> float | None:
         """The loop has turned: give the signs of life that are due. Returns when this wants to be called again; None: never."""
+        if self._silent:
+            return None
         due = [sign for sign in self._every if now >= self._due.get(sign, now)]
         if due:
             self._due.update((sign, now + self._every[sign]) for sign in due)
             self._send(*due)
         return min(self._due.values(), default=None)
+
+    def speak(self, now: float) -> None:
+        """Systemd watches this master from now on, which is ready."""
+        self._silent = False
+        self.announce(Moment.READY, self._status, now)
+
+    def hand_over(self, pid: int) -> None:
+        """Have systemd watch another process, and say nothing more."""
+        if self._socket is not None and not self._silent:
+            self._send(f"MAINPID={pid}")
+        self.close()
 
     def close(self) -> None:
         """Say nothing more."""

@@ -44,6 +44,12 @@ class Pidfile:
         os.close(self._fd)
         self._fd = -1
 
+    def release(self) -> None:
+        """Give up the lock and leave the file to the next master."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
     @property
     def fd(self) -> int:
         """The open file, which children have no use for."""

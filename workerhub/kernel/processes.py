@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from workerhub.kernel.birth import Birth
 from workerhub.kernel.board import Board, BoardRow
@@ -35,12 +35,18 @@ from workerhub.kernel.files import nameless_file, read_all, read_text, write_all
 from workerhub.kernel.memory import private_memory
 from workerhub.kernel.orphans import leave_with_master, system_tells
 from workerhub.kernel.protocol import Happening, HookEnded, SignalArrived, TaskEnded
+from workerhub.kernel.relatives import Relatives
 from workerhub.kernel.reports import ReportPipe
 from workerhub.kernel.signals import MASTER_SIGNALS, NUDGE_SIGNALS, WorkerSignals
+from workerhub.kernel.streams import flush
 from workerhub.slotted import dataclass
 from workerhub.supervisor.commands import Nudge
 from workerhub.supervisor.events import ChildExited, ChildId, Exit, Reading, Ticket
 from workerhub.supervisor.exits import WorkerExit
+
+if TYPE_CHECKING:
+    from workerhub.kernel.command_line import CommandLine
+    from workerhub.kernel.inheritance import Legacy, Predecessor
 
 _LONGEST_SLEEP = 3600.0
 """Seconds; the selector's own limit is some weeks."""
@@ -120,6 +126,7 @@ class PosixKernel:
         self._hooks: dict[int, _Hook] = {}
         self._failed_hooks: list[HookEnded | TaskEnded] = []
         self._reception: Reception | None = None
+        self._relatives = Relatives(self._selector, self.private, self.now)
         use_lifeline = not system_tells() if lifeline is None else lifeline
         self._lifeline = os.pipe() if use_lifeline else None
         self._wake_reader, self._wake_writer = os.pipe()
@@ -144,6 +151,7 @@ class PosixKernel:
         signal.set_wakeup_fd(self._old_wakeup)
         for number, handler in self._old_handlers.items():
             signal.signal(number, handler)
+        self._relatives.close()
         self._close_descriptors()
         self._board.close()
 
@@ -236,6 +244,37 @@ class PosixKernel:
         if self._reception is not None:
             self._reception.answer(ticket, Outcome(ok, message, detail, fields))
 
+    def start_successor(self, legacy: Legacy, command: CommandLine) -> int:
+        """Start a new master; see the protocol.
+
+        Raises:
+            OSError: it can't be started; the message says why.
+        """
+        flush()
+        return self._relatives.start_successor(legacy, command)
+
+    def end_successor(self, nudge: Nudge) -> None:
+        """Tell the new master to leave; one that is gone is ignored."""
+        self._relatives.end_successor(nudge)
+
+    def hand_over(self) -> None:
+        """Tell the new master that everything is its own. Who asks from now on asks that one."""
+        if self._reception is not None:
+            self._reception.withdraw()
+        self._relatives.hand_over()
+
+    def follow(self, predecessor: Predecessor) -> None:
+        """Listen to the master before this one."""
+        self._relatives.follow(predecessor)
+
+    def claim(self) -> None:
+        """Tell the master before this one that everything serves."""
+        self._relatives.claim()
+
+    def complain(self, text: str) -> None:
+        """Tell the master before this one, if it still waits, what goes wrong."""
+        self._relatives.complain(text)
+
     def run_hook(self, hook: str, life: Callable[[], None], timeout: float) -> None:
         """Run a hook in a process of its own and a process group of its own; both end after `timeout` seconds."""
         self._run_aside(hook, life, None, timeout)
@@ -300,6 +339,8 @@ class PosixKernel:
                     return
                 if child := self._pids.pop(pid, None):
                     yield from self._bury(child, _exit_of(status))
+                elif self._relatives.is_successor(pid):
+                    yield self._relatives.lost(_exit_of(status))
                 elif hook := self._hooks.pop(pid, None):
                     yield self._hook_ended(hook, _exit_of(status))
 
@@ -354,9 +395,7 @@ class PosixKernel:
         Raises:
             OSError: no process could be started.
         """
-        for stream in (sys.stdout, sys.stderr):  # else the child would write what waits there once more
-            with suppress(Exception):
-                stream.flush()
+        flush()
         mask = frozenset(signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals()))
         try:
             pid = os.fork()

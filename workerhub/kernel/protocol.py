@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from workerhub.kernel.birth import Birth
 from workerhub.slotted import dataclass
@@ -13,13 +13,21 @@ from workerhub.supervisor.events import (
     ChildFailed,
     ChildId,
     ChildReady,
+    Inherited,
     LimitReached,
     Reading,
     ReloadRequested,
     ScaleRequested,
     StopRequested,
+    SuccessorLost,
+    SuccessorReady,
     Ticket,
+    UpgradeRequested,
 )
+
+if TYPE_CHECKING:
+    from workerhub.kernel.command_line import CommandLine
+    from workerhub.kernel.inheritance import Legacy
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +90,14 @@ class StacksWritten:
     text: str
 
 
-Request = StopRequested | ReloadRequested | ScaleRequested
+Request = StopRequested | ReloadRequested | ScaleRequested | UpgradeRequested
 """What somebody who waits for the outcome can ask for; carries a ticket."""
 
 Question = StatusRequested | StacksRequested | DiffRequested
 """What changes nothing."""
+
+Relation = SuccessorReady | SuccessorLost | Inherited | StopRequested
+"""What other masters have to do with this one."""
 
 Happening = (
     ChildReady
@@ -95,6 +106,7 @@ Happening = (
     | ChildExited
     | StacksWritten
     | Request
+    | Relation
     | Question
     | SignalArrived
     | HookEnded
@@ -150,6 +162,25 @@ class Kernel(Protocol):
             detail: a report or a traceback, several lines; may be empty.
             fields: the same in parts, for programs.
         """
+
+    def start_successor(self, legacy: Legacy, command: CommandLine) -> int:
+        """Start a new master; its pid. Reported by `SuccessorReady` and `SuccessorLost`.
+
+        Raises:
+            OSError: it can't be started; the message says why.
+        """
+
+    def end_successor(self, nudge: Nudge) -> None:
+        """Tell the new master to leave; one that is gone is ignored."""
+
+    def hand_over(self) -> None:
+        """Tell the new master that everything is its own. From now on nothing is reported of it."""
+
+    def claim(self) -> None:
+        """Tell the master before this one that everything serves; answered by `Inherited`. If there is none any more: `StopRequested`."""
+
+    def complain(self, text: str) -> None:
+        """Tell the master before this one, if it still waits, what goes wrong."""
 
     def run_hook(self, hook: str, life: Callable[[], None], timeout: float) -> None:
         """Run a hook in a process of its own, ended after `timeout` seconds; reported by `HookEnded`."""

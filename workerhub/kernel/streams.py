@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+from contextlib import suppress
 
 
 def open_standard_streams() -> None:
@@ -12,3 +14,10 @@ def open_standard_streams() -> None:
         os.set_inheritable(fd, True)
         fd = os.open(os.devnull, os.O_RDWR)
     os.close(fd)
+
+
+def flush() -> None:
+    """Write what waits to be: before a fork, else the child would write it once more."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(Exception):
+            stream.flush()

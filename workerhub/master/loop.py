@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Final
 
+from workerhub.kernel.listeners import Listeners
 from workerhub.kernel.notify import Notifier
 from workerhub.kernel.protocol import (
     DiffRequested,
@@ -20,7 +21,8 @@ from workerhub.kernel.protocol import (
     TaskEnded,
 )
 from workerhub.master.desk import Desk
-from workerhub.master.signals import EVENTS, REOPEN, UPGRADE
+from workerhub.master.estate import Estate
+from workerhub.master.signals import EVENTS, REOPEN
 from workerhub.master.stage import PlanRefusedError, Stage
 from workerhub.plan import PLANNING_TIMEOUT
 from workerhub.supervisor import (
@@ -31,11 +33,15 @@ from workerhub.supervisor import (
     ChildExited,
     ChildId,
     ChildSpawned,
+    ClaimInheritance,
     Command,
     CommitPlan,
     DeadlineReached,
     Draw,
+    EndSuccessor,
     Event,
+    HandOver,
+    Inherited,
     Leave,
     Level,
     LoadPlan,
@@ -51,7 +57,10 @@ from workerhub.supervisor import (
     Spawn,
     SpawnFailed,
     Started,
+    StartSuccessor,
     StopListening,
+    SuccessorLost,
+    SuccessorStarted,
     Supervisor,
     Tell,
 )
@@ -75,13 +84,17 @@ class Master:
         stage: the plans, and the log.
         draw: chance; see `workerhub.supervisor.policy.Draw`.
         notifier: who is told how the server is; None: nobody.
+        estate: what an upgrade hands over; None: nothing.
     """
 
-    def __init__(self, kernel: Kernel, stage: Stage, draw: Draw, notifier: Notifier | None = None) -> None:
+    def __init__(
+        self, kernel: Kernel, stage: Stage, draw: Draw, notifier: Notifier | None = None, estate: Estate | None = None
+    ) -> None:
         self._kernel = kernel
         self._stage = stage
         self._notifier = notifier or Notifier()
-        self._supervisor = Supervisor(stage.policies, draw)
+        self._estate = estate or Estate(Listeners(1), self._notifier)
+        self._supervisor = Supervisor(stage.policies, draw, heir=self._estate.predecessor is not None)
         self._desk = Desk(kernel, stage, self._supervisor)
         self._living: set[ChildId] = set()
         self._events: deque[Event] = deque()
@@ -127,13 +140,12 @@ class Master:
             case SignalArrived(name=name) if name in EVENTS:
                 self._events.append(EVENTS[name](happening))
             case SignalArrived(name=name) if name == REOPEN:
-                self._stage.reopen()
-                for child in self._living:
-                    self._kernel.nudge(child, Nudge.REOPEN)
-                self._log("info", f"log files opened anew ({name})")
+                self._reopen(name)
             case SignalArrived(name=name):
-                later = ": upgrading comes with a later version of workerhub" if name == UPGRADE else ""
-                self._log("warning", f"{name} has no meaning here{later}")
+                self._log("warning", f"{name} has no meaning here")
+            case Inherited():
+                self._estate.take_over(happening.at)
+                self._events.append(happening)
             case HookEnded(hook=hook, failure=failure):
                 if failure:
                     self._log("error", f"the hook {hook} failed", failure)
@@ -147,6 +159,12 @@ class Master:
             case _:
                 self._events.append(happening)
 
+    def _reopen(self, origin: str) -> None:
+        self._stage.reopen()
+        for child in self._living:
+            self._kernel.nudge(child, Nudge.REOPEN)
+        self._log("info", f"log files opened anew ({origin})")
+
     def _do(self, command: Command) -> None:
         match command:
             case Spawn():
@@ -158,6 +176,8 @@ class Master:
                 self._events.append(BoardRead(self._kernel.now(), readings))
             case LoadPlan() | CommitPlan() | AbandonPlan() | StopListening():
                 self._change_plan(command)
+            case StartSuccessor() | EndSuccessor() | HandOver() | ClaimInheritance():
+                self._succeed(command)
             case Log() | Announce() | Tell() | Answer():
                 self._inform(command)
             case RunHook(hook=hook, facts=facts):
@@ -171,6 +191,8 @@ class Master:
         match command:
             case Log(level, message, fields, detail):
                 self._stage.log(level, message, fields, detail)
+                if level == "error":
+                    self._kernel.complain(f"{message}\n{detail}".rstrip())
             case Announce(moment, status):
                 self._notifier.announce(moment, status, self._kernel.now())
             case Tell(ticket, message, fields):
@@ -198,6 +220,23 @@ class Master:
             case LoadPlan(generation):
                 self._loading = generation
                 self._kernel.run_task(PLANNING, self._stage.planner(), PLANNING_TIMEOUT)
+
+    def _succeed(self, command: StartSuccessor | EndSuccessor | HandOver | ClaimInheritance) -> None:
+        match command:
+            case StartSuccessor():
+                try:
+                    pid = self._kernel.start_successor(self._estate.legacy(), self._estate.command)
+                except OSError as error:
+                    self._events.append(SuccessorLost(self._kernel.now(), None, error.strerror or str(error)))
+                else:
+                    self._events.append(SuccessorStarted(self._kernel.now(), pid))
+            case EndSuccessor(nudge):
+                self._kernel.end_successor(nudge)
+            case HandOver(pid):
+                self._estate.give_up(pid)
+                self._kernel.hand_over()
+            case ClaimInheritance():
+                self._kernel.claim()
 
     def _take_plan(self, ended: TaskEnded) -> None:
         """Hear what the configuration says now."""

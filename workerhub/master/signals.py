@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from workerhub.kernel.protocol import SignalArrived
-from workerhub.supervisor.events import Event, ReloadRequested, ScaleRequested, StopRequested
+from workerhub.supervisor.events import Event, ReloadRequested, ScaleRequested, StopRequested, UpgradeRequested
 
 
 def _stop(*, fast: bool) -> Callable[[SignalArrived], Event]:
@@ -22,6 +22,7 @@ EVENTS: Final[Mapping[str, Callable[[SignalArrived], Event]]] = {
     "SIGINT": _stop(fast=True),
     "SIGQUIT": _stop(fast=True),
     "SIGHUP": lambda signal: ReloadRequested(signal.at, signal.name),
+    "SIGUSR2": lambda signal: UpgradeRequested(signal.at, signal.name),
     "SIGTTIN": _scale(+1),
     "SIGTTOU": _scale(-1),
 }
@@ -29,6 +30,3 @@ EVENTS: Final[Mapping[str, Callable[[SignalArrived], Event]]] = {
 
 REOPEN: Final = "SIGUSR1"
 """Log files are opened anew, here and in every worker; there is nothing to decide."""
-
-UPGRADE: Final = "SIGUSR2"
-"""Comes with a later version."""

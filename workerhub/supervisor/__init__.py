@@ -9,7 +9,7 @@
 * `replacement` — which slots are empty, who gets a successor, who leaves.
 * `watch` — request deadlines.
 * `recycle` — which workers are worn out: requests, memory, age.
-* `reload`, `scale`, `stop` — what somebody asks for.
+* `reload`, `scale`, `stop`, `upgrade` — what somebody asks for.
 * `askers` — who waits for the outcome.
 * `announcements` — how the server is, for whoever started it.
 * `health`, `farewell` — verdicts and good news; what follows from an exit.
@@ -28,8 +28,11 @@ if TYPE_CHECKING:
         AbandonPlan,
         Announce,
         Answer,
+        ClaimInheritance,
         Command,
         CommitPlan,
+        EndSuccessor,
+        HandOver,
         Leave,
         Level,
         LoadPlan,
@@ -40,6 +43,7 @@ if TYPE_CHECKING:
         RunHook,
         Send,
         Spawn,
+        StartSuccessor,
         StopListening,
         Tell,
     )
@@ -53,6 +57,7 @@ if TYPE_CHECKING:
         DeadlineReached,
         Event,
         Exit,
+        Inherited,
         LimitReached,
         PlanLoaded,
         PlanRejected,
@@ -63,7 +68,11 @@ if TYPE_CHECKING:
         SpawnFailed,
         Started,
         StopRequested,
+        SuccessorLost,
+        SuccessorReady,
+        SuccessorStarted,
         Ticket,
+        UpgradeRequested,
     )
     from workerhub.supervisor.exits import Cause, ServerExit, WorkerExit
     from workerhub.supervisor.machine import Supervisor
@@ -73,13 +82,13 @@ __getattr__ = names_from(
     __name__,
     {
         "commands": (
-            "AbandonPlan Announce Answer Command CommitPlan Leave Level LoadPlan Log Moment Nudge ReadBoard RunHook Send Spawn "
-            "StopListening Tell"
+            "AbandonPlan Announce Answer ClaimInheritance Command CommitPlan EndSuccessor HandOver Leave Level LoadPlan Log "
+            "Moment Nudge ReadBoard RunHook Send Spawn StartSuccessor StopListening Tell"
         ),
         "events": (
-            "BoardRead ChildExited ChildFailed ChildId ChildReady ChildSpawned DeadlineReached Event Exit "
-            "LimitReached PlanLoaded PlanRejected Reading ReloadRequested Run ScaleRequested SpawnFailed Started "
-            "StopRequested Ticket"
+            "BoardRead ChildExited ChildFailed ChildId ChildReady ChildSpawned DeadlineReached Event Exit Inherited LimitReached "
+            "PlanLoaded PlanRejected Reading ReloadRequested Run ScaleRequested SpawnFailed Started StopRequested SuccessorLost "
+            "SuccessorReady SuccessorStarted Ticket UpgradeRequested"
         ),
         "exits": "Cause ServerExit WorkerExit",
         "machine": "Supervisor",
@@ -98,12 +107,16 @@ __all__ = [
     "ChildId",
     "ChildReady",
     "ChildSpawned",
+    "ClaimInheritance",
     "Command",
     "CommitPlan",
     "DeadlineReached",
     "Draw",
+    "EndSuccessor",
     "Event",
     "Exit",
+    "HandOver",
+    "Inherited",
     "Leave",
     "Level",
     "LimitReached",
@@ -124,11 +137,16 @@ __all__ = [
     "ServerExit",
     "Spawn",
     "SpawnFailed",
+    "StartSuccessor",
     "Started",
     "StopListening",
     "StopRequested",
+    "SuccessorLost",
+    "SuccessorReady",
+    "SuccessorStarted",
     "Supervisor",
     "Tell",
     "Ticket",
+    "UpgradeRequested",
     "WorkerExit",
 ]

@@ -97,6 +97,30 @@ class StopListening:
 
 
 @dataclass(frozen=True, slots=True)
+class StartSuccessor:
+    """Start a new master from this one's command line, with the listening sockets. Answered by `SuccessorStarted` or `SuccessorLost`."""
+
+
+@dataclass(frozen=True, slots=True)
+class EndSuccessor:
+    """Have the new master stop: DRAIN is gracefully, ABORT at once; KILL ends it. One that is gone is no error. `SuccessorLost` follows."""
+
+    nudge: Nudge
+
+
+@dataclass(frozen=True, slots=True)
+class HandOver:
+    """Give the new master what there is only one of: sockets, pidfile, control socket, the place that systemd watches."""
+
+    pid: int
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimInheritance:
+    """Tell the master before this one that all workers serve. Answered by `Inherited`."""
+
+
+@dataclass(frozen=True, slots=True)
 class Log:
     """Write to the error log. A command, so that a story asserts what the operator would read.
 
@@ -194,6 +218,10 @@ Command: TypeAlias = (
     | CommitPlan
     | AbandonPlan
     | StopListening
+    | StartSuccessor
+    | EndSuccessor
+    | HandOver
+    | ClaimInheritance
     | Log
     | Tell
     | Answer

@@ -204,6 +204,51 @@ class ScaleRequested:
     size: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class UpgradeRequested:
+    """Somebody asked for a new master: new Python, new workerhub, new libraries."""
+
+    at: float
+    origin: str
+    ticket: Ticket | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SuccessorStarted:
+    """A `StartSuccessor` was carried out."""
+
+    at: float
+    pid: int
+
+
+@dataclass(frozen=True, slots=True)
+class SuccessorReady:
+    """The new master says that all its workers serve."""
+
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class SuccessorLost:
+    """The new master is gone, or could not be started. Not reported of one that has been handed everything.
+
+    Attributes:
+        exit: how it ended; None: it was never there.
+        detail: the errors that it complained of; or why it could not be started.
+    """
+
+    at: float
+    exit: Exit | None
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Inherited:
+    """The master before this one has handed over: sockets, pidfile and control socket are this one's own."""
+
+    at: float
+
+
 Event: TypeAlias = (
     Started
     | ChildSpawned
@@ -219,4 +264,9 @@ Event: TypeAlias = (
     | PlanLoaded
     | PlanRejected
     | ScaleRequested
+    | UpgradeRequested
+    | SuccessorStarted
+    | SuccessorReady
+    | SuccessorLost
+    | Inherited
 )

@@ -24,6 +24,7 @@ from workerhub.supervisor.scale import Scaling
 from workerhub.supervisor.states import Input, State
 from workerhub.supervisor.status import ServerStatus, picture
 from workerhub.supervisor.stop import Stop
+from workerhub.supervisor.upgrade import Upgrade
 from workerhub.supervisor.watch import Watch
 from workerhub.supervisor.words import seconds
 
@@ -38,9 +39,10 @@ class Supervisor:
     Args:
         policies: one for each pool.
         draw: chance, handed in; see `policy.Draw`.
+        heir: another master serves the same sockets, and hands over once everything serves here.
     """
 
-    def __init__(self, policies: Iterable[PoolPolicy], draw: Draw) -> None:
+    def __init__(self, policies: Iterable[PoolPolicy], draw: Draw, *, heir: bool = False) -> None:
         self._decisions = Decisions()
         self._pools = Pools(policies, draw, self._decisions)
         self._reload = Reload(self._pools)
@@ -50,6 +52,7 @@ class Supervisor:
         self._health = Health(self._pools)
         self._farewell = Farewell(self._decisions)
         self._announcements = Announcements(self._pools)
+        self._upgrade = Upgrade(self._pools, heir=heir)
         self._stop: Stop | None = None
         self._started = False
 
@@ -63,7 +66,7 @@ class Supervisor:
         """When `DeadlineReached` is wanted, if nothing else happens before; None: not at all."""
         if self._stop is not None and self._stop.left:
             return None
-        moments = [self._watch.look_at]
+        moments = [self._watch.look_at, self._upgrade.deadline]
         for pool in self._pools:
             moments += [child.deadline for child in pool.children]
             moments.append(pool.budget.due)
@@ -165,12 +168,15 @@ class Supervisor:
         stop = self._stop or self._begin_stop(ServerExit.STOPPED, event.at, delay=True)
         if again or event.fast:
             stop.hurry(fast=event.fast)
+            self._upgrade.stop(event.at, fast=event.fast)
         stop.askers.join(event.ticket)
 
     @_on.register
     def _(self, event: events.ReloadRequested) -> None:
         if self._stop is not None:
             self._reload.refuse(event, "the server is stopping")
+        elif self._upgrade.running:
+            self._reload.refuse(event, "an upgrade is running")
         else:
             self._reload.request(event)
 
@@ -188,6 +194,32 @@ class Supervisor:
             self._scaling.refuse(event, "the server is stopping")
         else:
             self._scaling.request(event)
+
+    @_on.register
+    def _(self, event: events.UpgradeRequested) -> None:
+        if self._stop is not None:
+            self._upgrade.refuse(event, "the server is stopping")
+        elif self._reload.progress is not None:
+            self._upgrade.refuse(event, "a reload is running")
+        else:
+            self._upgrade.request(event)
+
+    @_on.register
+    def _(self, event: events.SuccessorStarted) -> None:
+        self._upgrade.started(event)
+
+    @_on.register
+    def _(self, event: events.SuccessorReady) -> None:
+        if self._upgrade.hand_over(event):
+            self._begin_stop(ServerExit.STOPPED, event.at, delay=False)
+
+    @_on.register
+    def _(self, event: events.SuccessorLost) -> None:
+        self._upgrade.lost(event)
+
+    @_on.register
+    def _(self, event: events.Inherited) -> None:
+        self._upgrade.inherit(event)
 
     # --- going as far as things are -----------------------------------------------------------------------------------------
 
@@ -217,10 +249,12 @@ class Supervisor:
         if self._stop is None:
             self._health.announce(now)
             self._scaling.settle(lost)
+            self._upgrade.claim()
+        self._upgrade.settle(now)
         self._announcements.settle(reloading=self._reload.progress, stopping=self._stop is not None)
         self._pools.forget_closed()
         if self._stop is not None and not self._stop.left:
-            self._stop.settle(list(self._pools), now)
+            self._stop.settle(list(self._pools), now, alone=not self._upgrade.running)
         if self._stop is None or not self._stop.left:
             memory = self._recycling.due(list(self._pools), now) if self._stop is None else {}
             self._watch.settle(list(self._pools), now, memory)
@@ -255,5 +289,6 @@ class Supervisor:
     def _begin_stop(self, code: ServerExit, now: float, *, delay: bool) -> Stop:
         self._reload.stop(now)
         self._scaling.stop()
-        self._stop = Stop(code, self._decisions, now, delay=delay)
+        self._upgrade.stop(now, fast=False)
+        self._stop = Stop(code, self._decisions, now, delay=delay, shared=self._upgrade.shares_sockets)
         return self._stop

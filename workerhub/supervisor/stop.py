@@ -20,11 +20,21 @@ class Stop:
     in has an end, and the workers serve it to the end.
     """
 
-    def __init__(self, code: int, decisions: Decisions, now: float, *, delay: bool) -> None:
+    def __init__(self, code: int, decisions: Decisions, now: float, *, delay: bool, shared: bool = False) -> None:
+        """Begin.
+
+        Args:
+            code: the exit code.
+            decisions: where commands go.
+            now: the moment.
+            delay: whether `drain_delay` counts.
+            shared: another master serves the same sockets: they stay open to everybody, and the queue is that one's.
+        """
         self._code = code
         self._decisions = decisions
         self._began = now
         self._delay = delay
+        self._shared = shared
         self._fast = False
         self._told: set[str] = set()
         self._drained = 0
@@ -51,19 +61,20 @@ class Stop:
         waiting = [self._began + pool.policy.drain_delay for pool in pools if pool.name not in self._told]
         return min(waiting, default=None) if self._delay else None
 
-    def settle(self, pools: list[Pool], now: float) -> None:
-        """Tell those whose time has come; leave when nobody is left."""
+    def settle(self, pools: list[Pool], now: float, *, alone: bool = True) -> None:
+        """Tell those whose time has come; leave when nobody is left, if the master is `alone`."""
+        leaving = Input.DRAIN if self._shared else Input.FINISH
         for pool in pools:
             if self.holds_off(pool, now):
                 continue
             if pool.name not in self._told:
                 self._told.add(pool.name)
-                if not self._fast and len(pool.children):
+                if not self._fast and not self._shared and len(pool.children):
                     self._decisions.add(StopListening(pool.name))
             for child in pool.children:
-                pool.dismiss(child, Input.ABORT if self._fast else Input.FINISH, Cause.STOPPED, now)
+                pool.dismiss(child, Input.ABORT if self._fast else leaving, Cause.STOPPED, now)
         children = [child for pool in pools for child in pool.children]
-        if all(child.unkillable for child in children) and all(pool.name in self._told for pool in pools):
+        if alone and all(child.unkillable for child in children) and all(pool.name in self._told for pool in pools):
             self._leave(len(children), now)
 
     def _leave(self, abandoned: int, now: float) -> None:

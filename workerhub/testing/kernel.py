@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import partial
 from itertools import count
 from math import isfinite
+from typing import TYPE_CHECKING
 
 from workerhub.kernel.birth import Birth
 from workerhub.kernel.protocol import Happening, HookEnded, Question, SignalArrived, StacksWritten, TaskEnded
@@ -22,10 +23,16 @@ from workerhub.supervisor.events import (
     LimitReached,
     Reading,
     Run,
+    SuccessorLost,
+    SuccessorReady,
     Ticket,
 )
 from workerhub.testing.processes import ABORTED, APP_FAILED, DRAINED, KILLED, Process, Request, Script
 from workerhub.testing.transcript import Transcript
+
+if TYPE_CHECKING:
+    from workerhub.kernel.command_line import CommandLine
+    from workerhub.kernel.inheritance import Legacy
 
 FIRST_PID = 101
 
@@ -61,6 +68,8 @@ class FakeKernel:
         self.transcript = transcript if transcript is not None else Transcript()
         self.living: dict[ChildId, Process] = {}
         self.births = 0
+        self._successor: tuple[float, SuccessorReady | SuccessorLost] | None = (1.0, SuccessorReady(0))
+        self._succeeding = False
         self._scripts = dict(scripts or {})
         self._script = script
         self._fuel = fuel
@@ -92,6 +101,14 @@ class FakeKernel:
     def end_process(self, at: float, birth: int, how: Exit) -> None:
         """Have the n-th process end at that moment, as if by somebody outside; if it is gone by then, nothing happens."""
         self._plan(at, lambda: self._end(ChildId(birth), how))
+
+    def arrange_successor(self, at: float, does: tuple[float, SuccessorReady | SuccessorLost] | None) -> None:
+        """Say what a new master does that is born at that moment or later, and after how many seconds; None: it hangs."""
+
+        def arrange() -> None:
+            self._successor = does
+
+        self._plan(at, arrange)
 
     # --- the kernel's face --------------------------------------------------------------------------------------------------
 
@@ -191,6 +208,36 @@ class FakeKernel:
         text = f"{message}\n{detail}" if detail else message
         self.transcript.note(self._now, f"asker {ticket}", f"is answered {'yes' if ok else 'no'}: {text}")
 
+    def start_successor(self, legacy: Legacy, command: CommandLine) -> int:  # noqa: ARG002  # pretend
+        """Begin a pretend master, which does what was arranged."""
+        self._burn()
+        self.transcript.note(self._now, "kernel", "a new master is born")
+        self._succeeding = True
+        if self._successor is not None:
+            after, report = self._successor
+            self._plan(self._now + after, lambda: self._relate(report))
+        return FIRST_PID - 1
+
+    def end_successor(self, nudge: Nudge) -> None:
+        """End the pretend master."""
+        self._burn()
+        self.transcript.note(self._now, "master", f"tells the new master: {nudge.value}")
+        how = KILLED if nudge is Nudge.KILL else DRAINED
+        self._plan(self._now, lambda: self._relate(SuccessorLost(self._now, how)))
+
+    def hand_over(self) -> None:
+        """Nothing is handed over but words."""
+        self._burn()
+        self.transcript.note(self._now, "master", "hands over")
+        self._succeeding = False
+
+    def claim(self) -> None:
+        """No master is before this one."""
+        self._burn()
+
+    def complain(self, text: str) -> None:
+        """As `claim`."""
+
     def run_hook(self, hook: str, life: Callable[[], None], timeout: float) -> None:  # noqa: ARG002  # pretend
         """Pretend that a hook ran, and went well."""
         self._burn()
@@ -224,6 +271,15 @@ class FakeKernel:
             if (happening := action()) is not None:
                 happenings.append(happening)
         return happenings
+
+    def _relate(self, report: SuccessorReady | SuccessorLost) -> Happening | None:
+        """Have the new master do something, if it is still there."""
+        if not self._succeeding:
+            return None
+        lost = isinstance(report, SuccessorLost)
+        self._succeeding = not lost
+        self.transcript.note(self._now, "new master", "is gone" if lost else "is ready")
+        return replace(report, at=self._now)
 
     def _boot(self, process: Process) -> Happening:
         if process.script.fails_with:

@@ -34,13 +34,27 @@ class ControlListener:
     socket: socket.socket
     file: tuple[int, int]
 
-    def close(self) -> None:
-        """Close the socket; take the file away if it is still ours. In the master only."""
+    def close(self, *, leave_file: bool = False) -> None:
+        """Close the socket; take the file away if it is still ours, unless another master needs it. In the master only."""
         self.socket.close()
+        if leave_file:
+            return
         with suppress(OSError):
             status = self.path.lstat()
             if (status.st_dev, status.st_ino) == self.file:
                 self.path.unlink()
+
+
+def adopt_place(path: Path, fd: int) -> ControlListener:
+    """Take over the socket that the master before this one listens on.
+
+    Raises:
+        OSError: there is none, or its file is gone.
+    """
+    status = path.lstat()
+    sock = socket.socket(fileno=fd)
+    sock.setblocking(False)
+    return ControlListener(path, sock, (status.st_dev, status.st_ino))
 
 
 def take_place(path: Path) -> ControlListener:

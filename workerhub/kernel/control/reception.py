@@ -14,7 +14,7 @@ import os
 import select
 import selectors
 import socket
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from itertools import count
 from math import inf
@@ -33,9 +33,9 @@ from workerhub.kernel.control.wire import (
     read_request,
     write_reply,
 )
-from workerhub.kernel.protocol import DiffRequested, Happening, StacksRequested, StatusRequested
+from workerhub.kernel.protocol import DiffRequested, Happening, Question, StacksRequested, StatusRequested
 from workerhub.slotted import dataclass, field
-from workerhub.supervisor.events import ReloadRequested, ScaleRequested, StopRequested, Ticket
+from workerhub.supervisor.events import ReloadRequested, ScaleRequested, StopRequested, Ticket, UpgradeRequested
 
 MAX_CLIENTS: Final = 32
 
@@ -134,6 +134,12 @@ class Reception:
             self._rests_until = inf
             self._listen()
 
+    def withdraw(self) -> None:
+        """Accept nobody any more; another master does. Those who are here are answered here."""
+        with suppress(KeyError):  # it rests
+            self._selector.unregister(self._listener.socket)
+        self._rests_until = inf
+
     def close(self) -> None:
         """Let the last words arrive, for a moment at most; then close all conversations. The listener stays open."""
         until = self._now() + PARTING_PATIENCE
@@ -146,8 +152,7 @@ class Reception:
                     self._send(client)
         for client in list(self._clients):
             self._drop(client)
-        with suppress(KeyError):  # it rests
-            self._selector.unregister(self._listener.socket)
+        self.withdraw()
 
     def close_in_child(self) -> None:
         """Close this process's descriptors and nothing more; the selector's and the file are the master's."""
@@ -293,17 +298,22 @@ class Reception:
         client.sock.close()
 
 
+_QUESTIONS: Final[Mapping[Verb, type[Question]]] = {
+    Verb.STATUS: StatusRequested,
+    Verb.STACKS: StacksRequested,
+    Verb.DIFF: DiffRequested,
+}
+
+
 def _happening(request: Request, at: float, origin: str, ticket: Ticket) -> Happening:
     """What a request is to the master."""
     match request.verb:
-        case Verb.STATUS:
-            return StatusRequested(at, ticket)
-        case Verb.STACKS:
-            return StacksRequested(at, ticket)
-        case Verb.DIFF:
-            return DiffRequested(at, ticket)
+        case Verb.STATUS | Verb.STACKS | Verb.DIFF:
+            return _QUESTIONS[request.verb](at, ticket)
         case Verb.RELOAD:
             return ReloadRequested(at, origin, ticket)
+        case Verb.UPGRADE:
+            return UpgradeRequested(at, origin, ticket)
         case Verb.STOP:
             return StopRequested(at, request.fast, origin, ticket)
         case Verb.SCALE:

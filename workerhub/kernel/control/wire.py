@@ -36,6 +36,8 @@ class Verb(Enum):
     """What is going on."""
     RELOAD = "reload"
     """New configuration and new code."""
+    UPGRADE = "upgrade"
+    """A new master: new Python, new workerhub, new libraries."""
     SCALE = "scale"
     """More or fewer workers: `size`, or `change`; of one `pool`, or of all."""
     STOP = "stop"
@@ -170,6 +172,7 @@ def _is_whole(least: int, most: int) -> Callable[[object], bool]:
 _ARGUMENTS: Final[Mapping[str, Mapping[str, Callable[[object], bool]]]] = {
     Verb.STATUS.value: {},
     Verb.RELOAD.value: {},
+    Verb.UPGRADE.value: {},
     Verb.SCALE.value: {
         "pool": lambda value: isinstance(value, str),
         "size": _is_whole(1, MAX_WORKERS),
