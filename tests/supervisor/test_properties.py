@@ -115,6 +115,8 @@ class World(RuleBasedStateMachine):
         self.processes: dict[ChildId, Process] = {}
         self.ever: set[ChildId] = set()
         self.plans: dict[int, set[str]] = {}
+        self.policies: list[PoolPolicy] = []
+        """All that were ever in force, or tried: a worker has the time that it was given when it was told to leave."""
         self.undecided: int | None = None
         self.left: int | None = None
         self.stopping_since: float | None = None
@@ -130,6 +132,7 @@ class World(RuleBasedStateMachine):
     def start(self, plans: list[PoolPolicy]) -> None:
         self.supervisor = Supervisor(plans, lambda most: most)
         self.plans[1] = {one.name for one in plans}
+        self.policies += plans
         self.tell(Started(self.now))
 
     # --- events and what follows ---
@@ -399,6 +402,7 @@ class World(RuleBasedStateMachine):
     def load(self, policies: tuple[PoolPolicy, ...]) -> None:
         assert self.loading is not None
         self.plans[self.loading], self.loading = {one.name for one in policies}, None
+        self.policies += policies
         self.tell(PlanLoaded(self.now, policies))
 
     @precondition(lambda self: self.running() and self.loading is not None)
@@ -469,10 +473,8 @@ class World(RuleBasedStateMachine):
             self.tell(StopRequested(self.now, fast=False, origin="SIGTERM"))
         begun = self.now
         bound = max(
-            (policy.drain_delay + max(policy.graceful_timeout, policy.kill_timeout) + policy.kill_timeout
-             for policy in (pool.policy for pool in self.pools())),
-            default=0.0,
-        )  # fmt: skip
+            policy.drain_delay + max(policy.graceful_timeout, policy.kill_timeout) for policy in self.policies
+        ) + max(policy.kill_timeout for policy in self.policies)
         for _ in range(1000):
             for child, process in list(self.processes.items()):
                 if process.killed and self.left is None:
