@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from workerhub import planning
@@ -53,7 +53,6 @@ def as_click_reads(args: list[str]) -> Invocation | None:
     return None
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.one_of(*map(st.sampled_from, (OPTIONS, VALUES, VALUES, STRANGE))), max_size=6))
 def test_what_is_plain_is_read_as_click_reads_it(args: list[str]) -> None:
     read = plain(args)

@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
@@ -119,7 +119,6 @@ def outcome(validate: Any, document: str) -> object:
         return [(each["loc"], each["type"], str(each.get("ctx"))) for each in error.errors(include_url=False)]
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(documents())
 def test_the_verdict_is_pydantics(document: str) -> None:
     ours = outcome(validate_json, document)
