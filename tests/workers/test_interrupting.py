@@ -145,10 +145,12 @@ def test_other_requests_are_finished_by_a_worker_that_leaves_because_of_one(
     with contextlib.ExitStack() as stack:
         listeners = [listener] if alone else [listener.dup(), listener]
         servers = [stack.enter_context(serving(worker, app, listeners=(each,))) for each in listeners]
-        stubborn, other = (stack.enter_context(servers[0].connect()) for _ in range(2))
+        stubborn = stack.enter_context(servers[0].connect())
         stubborn.send(get("/stubborn"))
         running.wait()
         (stuck,) = (server for server in servers if server.requests()[0])
+        # Only now: while both were idle, one of them might have taken both connections.
+        other = stack.enter_context(servers[0].connect())
         other.send(get("/other"))
         running.wait()
         stuck.interrupt()
