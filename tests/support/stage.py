@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 from workerhub.kernel.processes import PosixKernel
 from workerhub.supervisor.commands import Nudge
-from workerhub.supervisor.events import ChildExited, ChildId
+from workerhub.supervisor.events import ChildExited, ChildId, ChildReady
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from workerhub.kernel.birth import Birth
-    from workerhub.kernel.protocol import Happening
+    from workerhub.kernel.protocol import Forks, Happening
 
 PATIENCE = 20.0
 """Seconds until a test that waits for something gives up."""
@@ -34,8 +34,26 @@ class Stage:
         self.kernel.spawn(child, capacity, life)
         return child
 
+    def spawn_template(self, life: Callable[[Birth, Forks], int], capacity: int = 1) -> ChildId:
+        child = ChildId(self._next)
+        self._next += 1
+        self.kernel.spawn_template(child, capacity, life)
+        return child
+
+    def spawn_from(self, template: ChildId, word: bytes, capacity: int = 1) -> ChildId:
+        child = ChildId(self._next)
+        self._next += 1
+        self.kernel.spawn_from(template, child, capacity, word)
+        return child
+
     def pid(self, child: ChildId) -> int:
-        return self.kernel._children[child].pid
+        pid = self.kernel._children[child].pid
+        assert pid is not None
+        return pid
+
+    def ready(self, child: ChildId) -> None:
+        self.play(lambda _story: bool(self.of(ChildReady, child) or self.of(ChildExited, child)))
+        assert self.of(ChildReady, child), self.story
 
     def play(self, done: Callable[[list[Happening]], bool]) -> list[Happening]:
         """Wait until the story is such; the whole of it."""

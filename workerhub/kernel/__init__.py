@@ -2,7 +2,9 @@
 
 * `protocol` — the verbs and happenings, for the real kernel and the pretend one alike.
 * `processes` — `PosixKernel`: fork, wait, reap, nudge.
-* `birth` — what a child is born with.
+* `newborn`, `birth` — what a process does first; what a child is born with.
+* `forkserver`, `orders` — the part of a template that forks; what it is told by the master.
+* `asides` — hooks and tasks, each in a process of its own.
 * `board` — the shared map of what each worker is doing.
 * `signals` — which signal means what, to the master and to a worker.
 * `reports` — what children report through their pipes.

@@ -39,6 +39,10 @@ class Birth:
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
     _owed: list[str] = field(default_factory=list, repr=False)
 
+    def report_born(self) -> bool:
+        """Tell the master, which didn't fork this process itself, that it is there. False: nobody waits for it any more."""
+        return self._report("born")
+
     def report_ready(self) -> None:
         """Tell the master that the application is loaded and that this worker serves."""
         self._report("ready")
@@ -65,17 +69,21 @@ class Birth:
             try:
                 with suppress(OSError, IndexError):
                     rewrite(self.stacks_fd, self._owed.pop().encode("utf-8", "backslashreplace"))
-                    write_all(self.report_fd, _line("stacks"))
+                    report(self.report_fd, "stacks")
             finally:
                 self._lock.release()
 
-    def _report(self, kind: Literal["ready", "failed", "limit"], **fields: str) -> None:
-        """Write one JSON line. A master that is gone is no error here: other means tell the worker."""
-        data = _line(kind, **fields)
-        with self._lock, suppress(OSError):
-            write_all(self.report_fd, data)
+    def _report(self, kind: Literal["born", "ready", "failed", "limit"], **fields: str) -> bool:
+        with self._lock:
+            written = report(self.report_fd, kind, **fields)
         self._pay()
+        return written
 
 
-def _line(kind: str, **fields: str) -> bytes:
-    return json.dumps({"report": kind, **fields}).encode("ascii") + b"\n"
+def report(fd: int, kind: str, **fields: str) -> bool:
+    """Write one JSON line; whether it could be. A master that is gone is no error here: other means tell the worker."""
+    try:
+        write_all(fd, json.dumps({"report": kind, **fields}).encode("ascii") + b"\n")
+    except OSError:
+        return False
+    return True

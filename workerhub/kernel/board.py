@@ -30,7 +30,10 @@ RECORD = struct.Struct("=QQdd48s176s")
 
 _HEADER_BYTES = 256
 """The header's fields in bytes, written by the master: [0] closing, [1] asked (reset by the worker), [16:24] requests that were finished when
-it was closing. The rest is room."""
+it was closing; written by who forks for it: [8:12] pid. The rest is room."""
+
+_PID = struct.Struct("=i")
+_PID_AT = 8
 
 _DONE_BEFORE = struct.Struct("=Q")
 _DONE_BEFORE_AT = 16
@@ -87,6 +90,20 @@ class BoardRow:
     def records(self) -> tuple[RunRecord, ...]:
         """Make the writing side. To be called once, in the worker's process."""
         return tuple(RunRecord(self._map, at) for at in self._offsets())
+
+    def neighbour(self, at: int, size: int, capacity: int) -> BoardRow:
+        """Another row of the same board, as its own attributes describe it."""
+        return BoardRow(self._map, at, size, capacity)
+
+    @property
+    def pid(self) -> int:
+        """Whose row this is, where another process than the master has forked it; 0 while there is nobody."""
+        found: int = _PID.unpack_from(self._map, self.at + _PID_AT)[0]
+        return found
+
+    @pid.setter
+    def pid(self, value: int) -> None:
+        _PID.pack_into(self._map, self.at + _PID_AT, value)
 
     @property
     def closing(self) -> bool:

@@ -6,8 +6,8 @@ import re
 
 from workerhub.kernel.files import cut_off, nameless_file, read_text
 
-OUTERMOST = "_be_worker"
-"""The function in `workerhub.kernel.processes` that a worker's life begins in; frames outside it are the master's past."""
+OUTERMOST = "be_worker"
+"""The function in `workerhub.kernel.newborn` that a worker's life begins in; frames outside it are the master's past."""
 
 _BEFORE_BIRTH = re.compile(rf"(?m)(^  File .* in {OUTERMOST}\n)(?:  File .*\n|  \.\.\.\n)+")
 

@@ -1,12 +1,13 @@
 """The real kernel: forks, waits, reaps, signals. Single-threaded, as fork demands.
 
 Theory of operation. `wait` sleeps in one selector on the wake-up pipe, which the signal handlers of the C level write
-to, on the children's report pipes, and on the control socket and its clients; each is registered with what to call when it is ready. After every waking all children that ended are reaped, whatever woke it: signals
-of one kind merge, so none is counted on. What isn't a child of this kernel is reaped and forgotten, as PID 1 must.
+to, on the children's report pipes, and on the control socket and its clients; each is registered with what to call when it is ready. After
+every waking all children that ended are reaped, whatever woke it: signals of one kind merge, so none is counted on. What isn't a child of this kernel is reaped and forgotten, as PID 1 must.
 
-A fork is done with all signals blocked. In the child the master's handlers, wake-up pipe and descriptors are gone and
-the worker's own handlers are in place before signals are let in again; one that was sent meanwhile is then delivered, to
-the right handler, in the right process.
+A worker is forked here, or by a template (`forkserver`) to which an order is sent and from which nothing is waited for. Until such a worker
+is met it has no pid here, and what it is to be told is kept. It is met when it says something, or when it is reaped; its pid is read off
+the board, and believed if it is that of a child of ours. That there will be no such worker is what the end of its report pipe says, which
+only the template and the worker can write to.
 """
 
 from __future__ import annotations
@@ -16,32 +17,36 @@ import math
 import os
 import selectors
 import signal
-import sys
+import socket
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, NoReturn
 
+from workerhub.kernel.asides import Asides
 from workerhub.kernel.birth import Birth
 from workerhub.kernel.board import Board, BoardRow
 from workerhub.kernel.control.listener import ControlListener
 from workerhub.kernel.control.reception import Reception
 from workerhub.kernel.control.wire import Outcome, Step
 from workerhub.kernel.dumps import open_dump, read_dump, take_dump
-from workerhub.kernel.files import nameless_file, read_all, read_text, write_all
+from workerhub.kernel.files import nameless_file
+from workerhub.kernel.forkserver import ForkServer, be_template
 from workerhub.kernel.memory import private_memory
-from workerhub.kernel.orphans import leave_with_master, system_tells
-from workerhub.kernel.protocol import Happening, HookEnded, SignalArrived, TaskEnded
+from workerhub.kernel.newborn import Descriptors, Newborn, be_worker, exit_process, signals_blocked
+from workerhub.kernel.orders import Order, order_pipe, send_order
+from workerhub.kernel.orphans import adopt_orphans, system_tells
+from workerhub.kernel.protocol import Happening, SignalArrived
 from workerhub.kernel.relatives import Relatives
-from workerhub.kernel.reports import ReportPipe
-from workerhub.kernel.signals import MASTER_SIGNALS, NUDGE_SIGNALS, WorkerSignals
+from workerhub.kernel.reports import Report, ReportPipe
+from workerhub.kernel.signals import MASTER_SIGNALS, NUDGE_SIGNALS
 from workerhub.kernel.streams import flush
-from workerhub.slotted import dataclass
+from workerhub.slotted import dataclass, field
 from workerhub.supervisor.commands import Nudge
-from workerhub.supervisor.events import ChildExited, ChildId, Exit, Reading, Ticket
+from workerhub.supervisor.events import ChildExited, ChildId, ChildSpawned, Exit, Reading, SpawnFailed, Ticket
 from workerhub.supervisor.exits import WorkerExit
 
 if TYPE_CHECKING:
@@ -56,48 +61,30 @@ _HANDLED = (*MASTER_SIGNALS, signal.SIGCHLD)
 
 @dataclass(slots=True)
 class _Child:
-    """A worker process that isn't reaped yet."""
+    """A worker's or a template's process that isn't reaped yet.
+
+    Attributes:
+        pid: None: a template is to fork it, and it wasn't met yet.
+        orders: what a template is told through which workers to fork.
+        untold: what it is to be told when it is met.
+        dumped: where in the dump file that begins which the latest DUMP asked for.
+    """
 
     id: ChildId
-    pid: int
     row: BoardRow
     reports: ReportPipe
     dump_fd: int
+    pid: int | None = None
+    orders: socket.socket | None = None
+    untold: list[Nudge] = field(default_factory=list)
     dumped: int = 0
-    """Where in the dump file that begins which the latest DUMP asked for."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Newborn:
-    """What the fork gives to a worker: its master, its row, and its descriptors."""
-
-    master_pid: int
-    row: BoardRow
-    report_fd: int
-    stacks_fd: int
-    dump_fd: int
-    lifeline: int | None
-
-
-@dataclass(slots=True)
-class _Hook:
-    """A hook's or a task's process that isn't reaped yet.
-
-    `failure_fd` holds what its traceback said, `result_fd` a task's result; a hook has none.
-    """
-
-    name: str
-    failure_fd: int
-    result_fd: int | None
-    timeout: float
-    deadline: float
-    late: bool = False
 
     def close(self) -> None:
         """Close its descriptors."""
-        os.close(self.failure_fd)
-        if self.result_fd is not None:
-            os.close(self.result_fd)
+        self.reports.close()
+        os.close(self.dump_fd)
+        if self.orders is not None:
+            self.orders.close()
 
 
 class PosixKernel:
@@ -123,8 +110,8 @@ class PosixKernel:
         self._selector = selectors.DefaultSelector()
         self._children: dict[ChildId, _Child] = {}
         self._pids: dict[int, _Child] = {}
-        self._hooks: dict[int, _Hook] = {}
-        self._failed_hooks: list[HookEnded | TaskEnded] = []
+        self._asides = Asides(self._fork)
+        self._news: list[Happening] = []
         self._reception: Reception | None = None
         self._relatives = Relatives(self._selector, self.private, self.now)
         use_lifeline = not system_tells() if lifeline is None else lifeline
@@ -140,10 +127,8 @@ class PosixKernel:
 
     def close(self) -> None:
         """Give everything back: handlers, board, descriptors. Waits for hooks that still run, up to their deadlines; ends tasks."""
-        for hook in self._hooks.values():
-            if hook.result_fd is not None:  # nobody is there for the result
-                hook.deadline = self.now()
-        while self._hooks:
+        self._asides.end_tasks(self.now())
+        while self._asides:
             self.wait(self.now() + 1.0)  # which ends those that are late
         if self._reception is not None:
             self._reception.close()
@@ -162,13 +147,11 @@ class PosixKernel:
     def wait(self, until: float | None) -> Sequence[Happening]:
         """Sleep until something happens or the moment comes (None: no moment). Empty when only time passed."""
         while True:
-            happenings: list[Happening] = []
+            happenings, self._news = self._news, []
             for key, mask in self._selector.select(self._sleep(until)):
                 happenings += key.data(mask)
             happenings += self._reap()
-            happenings += self._failed_hooks
-            self._failed_hooks.clear()
-            self._end_late_hooks()
+            self._asides.end_late(self.now())
             if self._reception is not None:
                 self._reception.sweep()
             if happenings or (until is not None and self.now() >= until):
@@ -180,26 +163,40 @@ class PosixKernel:
         Raises:
             OSError: no room on the board, no descriptors, or no process; the message says which.
         """
-        row = self._board.allocate(capacity)
-        fds: list[int] = []
+        return self._start(child, capacity, lambda born: partial(be_worker, born, life))
+
+    def spawn_template(self, child: ChildId, capacity: int, life: Callable[[Birth, ForkServer], int]) -> int:
+        """Fork a template; see the protocol.
+
+        Raises:
+            OSError: as for `spawn`, or this system doesn't let a process adopt orphans.
+        """
+        adopt_orphans()
         try:
-            fds += [open_dump()]
-            fds += [nameless_file("stacks")]
-            fds += os.pipe()
-            dump_fd, stacks_fd, reader, writer = fds
-            born = _Newborn(os.getpid(), row, writer, stacks_fd, dump_fd, self._lifeline[0] if self._lifeline else None)
-            pid = self._fork(partial(_be_worker, born, life), {reader})
+            ours, theirs = order_pipe()
         except OSError as error:
-            for fd in fds:
-                os.close(fd)
-            self._board.free(row)
-            what = "no process can be started" if len(fds) == 4 else "no descriptors for another child"
-            raise OSError(error.errno, f"{what}: {error.strerror}") from error
-        os.close(writer)
-        known = _Child(child, pid, row, ReportPipe(child, reader, stacks_fd), dump_fd)
-        self._children[child] = self._pids[pid] = known
-        self._selector.register(reader, selectors.EVENT_READ, lambda _mask: self._take_reports(known))
-        return pid
+            raise OSError(error.errno, f"no descriptors for another child: {error.strerror}") from error
+        with theirs:
+            return self._start(child, capacity, lambda born: partial(be_template, born, theirs, life), ours)
+
+    def spawn_from(self, template: ChildId, child: ChildId, capacity: int, word: bytes) -> None:
+        """Have a template fork a worker; see the protocol.
+
+        Raises:
+            OSError: no room on the board, no descriptors, or the template takes no orders; the message says which.
+        """
+        home = self._children.get(template)
+        if home is None or home.orders is None:
+            raise ProcessLookupError(None, "the template is gone")
+        known, fds = self._make_room(child, capacity)
+        try:
+            send_order(home.orders, Order(known.row, fds, word))
+        except OSError as error:
+            self._give_back(known)
+            raise OSError(error.errno, f"the template takes no orders: {error.strerror}") from error
+        finally:
+            os.close(fds.report)
+        self._register(known)
 
     def nudge(self, child: ChildId, nudge: Nudge) -> None:
         """Tell a child something; a child that is gone is ignored."""
@@ -212,15 +209,20 @@ class PosixKernel:
             known.row.asked = True
         elif nudge is Nudge.DUMP:
             known.dumped = os.fstat(known.dump_fd).st_size
-        with suppress(ProcessLookupError):  # not reaped yet, so the pid is still its own
-            os.kill(known.pid, NUDGE_SIGNALS[nudge])
+        if known.pid is None:
+            known.untold.append(nudge)
+            if met := list(self._meet(known)):
+                self._tell_later(*met)
+        else:
+            with suppress(ProcessLookupError):  # not reaped yet, so the pid is still its own
+                os.kill(known.pid, NUDGE_SIGNALS[nudge])
 
     def read_board(self, memory: Mapping[ChildId, int]) -> Mapping[ChildId, Reading]:
         """Look at every living child's row; see the protocol."""
         readings = {}
         for child, known in self._children.items():
             reading = known.row.snapshot()
-            if child in memory:
+            if child in memory and known.pid is not None:
                 reading = replace(reading, memory=private_memory(known.pid, memory[child]))
             readings[child] = reading
         return readings
@@ -277,39 +279,19 @@ class PosixKernel:
 
     def run_hook(self, hook: str, life: Callable[[], None], timeout: float) -> None:
         """Run a hook in a process of its own and a process group of its own; both end after `timeout` seconds."""
-        self._run_aside(hook, life, None, timeout)
+        if ended := self._asides.run_hook(hook, life, timeout, self.now()):
+            self._tell_later(ended)
 
     def run_task(self, task: str, work: Callable[[], bytes], timeout: float) -> None:
         """Have something found out in a process of its own, as a hook is run."""
-        self._run_aside(task, None, work, timeout)
-
-    def _run_aside(
-        self, name: str, life: Callable[[], None] | None, work: Callable[[], bytes] | None, timeout: float
-    ) -> None:
-        """Start a hook, which has a `life`, or a task, which has `work`."""
-        fds: list[int] = []
-        try:
-            fds += [nameless_file("hook")]
-            if work is not None:
-                fds += [nameless_file("task")]
-                life = partial(_work, work, fds[1], timeout)
-            assert life is not None  # noqa: S101  # one of them is given
-            pid = self._fork(partial(_be_hook, fds[0], life), set())
-        except OSError as error:
-            for fd in fds:
-                os.close(fd)
-            failure = f"no process could be started: {error.strerror}"
-            failed = HookEnded(self.now(), name, failure)
-            self._failed_hooks.append(failed if work is None else TaskEnded(self.now(), name, None, failure))
-            os.write(self._wake_writer, b"\0")
-            return
-        self._hooks[pid] = _Hook(name, fds[0], fds[1] if work is not None else None, timeout, self.now() + timeout)
+        if ended := self._asides.run_task(task, work, timeout, self.now()):
+            self._tell_later(ended)
 
     # What happened
 
     def _sleep(self, until: float | None) -> float | None:
         """Seconds until the next moment that somebody waits for."""
-        moments = [hook.deadline for hook in self._hooks.values() if not hook.late]
+        moments = self._asides.deadlines()
         if until is not None:
             moments.append(until)
         if self._reception is not None and self._reception.deadline < math.inf:
@@ -323,12 +305,45 @@ class PosixKernel:
                 if number in MASTER_SIGNALS:
                     yield SignalArrived(self.now(), signal.Signals(number).name)
 
-    def _take_reports(self, child: _Child) -> Sequence[Happening]:
+    def _tell_later(self, *happenings: Happening) -> None:
+        """Report with the next `wait`, which has no reason to sleep."""
+        self._news += happenings
+        os.write(self._wake_writer, b"\0")
+
+    def _take_reports(self, child: _Child) -> Iterator[Happening]:
         """Read a child's pipe, one turn; at its end, stop listening."""
         reports = list(child.reports.read(self.now()))
+        if child.pid is None:
+            yield from self._meet(child)
+        if child.pid is None and (failure := self._stillbirth(child, reports)):
+            del self._children[child.id]
+            self._give_back(child)
+            yield failure
+            return
+        yield from _of_the_born(reports)
         if child.reports.ended:
             self._selector.unregister(child.reports.fd)
-        return reports
+
+    def _stillbirth(self, child: _Child, reports: Sequence[Report]) -> SpawnFailed | None:
+        """Why a worker that a template was to fork will never be; None: it may still come."""
+        for report in reports:
+            if isinstance(report, SpawnFailed):
+                return report
+        return SpawnFailed(self.now(), child.id, "its template is gone") if child.reports.ended else None
+
+    def _meet(self, child: _Child) -> Iterator[ChildSpawned]:
+        """Get to know a worker that a template was to fork, if it has."""
+        pid = child.row.pid
+        others = pid in self._pids or pid in self._asides or self._relatives.is_successor(pid)
+        if not others and _is_own_child(pid):
+            yield self._know(child, pid)
+
+    def _know(self, child: _Child, pid: int) -> ChildSpawned:
+        child.pid = pid
+        self._pids[pid] = child
+        for nudge in child.untold:
+            self.nudge(child.id, nudge)
+        return ChildSpawned(self.now(), child.id, pid)
 
     def _reap(self) -> Iterator[Happening]:
         """Reap all that ended."""
@@ -337,53 +352,93 @@ class PosixKernel:
                 pid, status = os.waitpid(-1, os.WNOHANG)
                 if pid == 0:
                     return
+                how = _exit_of(status)
                 if child := self._pids.pop(pid, None):
-                    yield from self._bury(child, _exit_of(status))
+                    yield from self._bury(child, how)
+                elif child := self._unmet(pid):
+                    yield ChildSpawned(self.now(), child.id, pid)
+                    yield from self._bury(child, how)
                 elif self._relatives.is_successor(pid):
-                    yield self._relatives.lost(_exit_of(status))
-                elif hook := self._hooks.pop(pid, None):
-                    yield self._hook_ended(hook, _exit_of(status))
+                    yield self._relatives.lost(how)
+                elif pid in self._asides:
+                    yield self._asides.reaped(pid, how, self.now())
+
+    def _unmet(self, pid: int) -> _Child | None:
+        """Who it was that had this pid, if a template has forked it."""
+        return next((child for child in self._children.values() if child.pid is None and child.row.pid == pid), None)
 
     def _bury(self, child: _Child, how: Exit) -> Iterator[Happening]:
         """Tell all that a reaped child left, and free what was its."""
         del self._children[child.id]
-        yield from child.reports.read_last(self.now())
-        with suppress(KeyError):
-            self._selector.unregister(child.reports.fd)
-        child.reports.close()
+        yield from _of_the_born(child.reports.read_last(self.now()))
         last, dump = child.row.snapshot(), read_dump(child.dump_fd)
-        os.close(child.dump_fd)
-        self._board.free(child.row)
+        self._give_back(child)
         yield ChildExited(self.now(), child.id, how, last, dump)
 
-    def _hook_ended(self, hook: _Hook, how: Exit) -> HookEnded | TaskEnded:
-        """Say how a hook or a task went."""
-        failure = read_text(hook.failure_fd)
-        result = None if hook.result_fd is None else read_all(hook.result_fd)
-        hook.close()
-        if hook.late:
-            failure = f"it did not end within {hook.timeout:g} s and was killed"
-        elif not failure and how.signal is not None:
-            failure = f"it was killed by signal {how.signal}"
-        elif not failure and how.code:
-            failure = f"it exited with code {how.code}"
-        if result is None:
-            return HookEnded(self.now(), hook.name, failure)
-        if not failure and not result:
-            failure = "it exited before it was done"
-        return TaskEnded(self.now(), hook.name, None if failure else result, failure)
+    # What a child needs
 
-    def _end_late_hooks(self) -> None:
-        """Kill hooks that outlived their timeout, and what they started."""
-        for pid, hook in self._hooks.items():
-            if not hook.late and self.now() >= hook.deadline:
-                hook.late = True
-                with suppress(ProcessLookupError, PermissionError):
-                    os.killpg(pid, signal.SIGKILL)
-                with suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
+    def _make_room(self, child: ChildId, capacity: int) -> tuple[_Child, Descriptors]:
+        """Get a child its row and its descriptors. The one for its reports is to be closed here when somebody has it.
+
+        Raises:
+            OSError: there is no room, or there are no descriptors; the message says which.
+        """
+        row = self._board.allocate(capacity)
+        fds: list[int] = []
+        try:
+            fds += [open_dump()]
+            fds += [nameless_file("stacks")]
+            fds += os.pipe()
+        except OSError as error:
+            for fd in fds:
+                os.close(fd)
+            self._board.free(row)
+            raise OSError(error.errno, f"no descriptors for another child: {error.strerror}") from error
+        dump, stacks, reader, writer = fds
+        return _Child(child, row, ReportPipe(child, reader, stacks), dump), Descriptors(writer, stacks, dump)
+
+    def _register(self, child: _Child) -> None:
+        """It is on its way: listen to it."""
+        self._children[child.id] = child
+        if child.pid is not None:
+            self._pids[child.pid] = child
+        self._selector.register(child.reports.fd, selectors.EVENT_READ, lambda _mask: self._take_reports(child))
+
+    def _give_back(self, child: _Child) -> None:
+        """Free what was a child's."""
+        with suppress(KeyError):
+            self._selector.unregister(child.reports.fd)
+        child.close()
+        self._board.free(child.row)
 
     # Forking
+
+    def _start(
+        self,
+        child: ChildId,
+        capacity: int,
+        body: Callable[[Newborn], Callable[[frozenset[int]], int]],
+        orders: socket.socket | None = None,
+    ) -> int:
+        """Fork a child of ours; its pid.
+
+        Raises:
+            OSError: no room on the board, no descriptors, or no process; the message says which.
+        """
+        known, fds = self._make_room(child, capacity)
+        known.orders = orders
+        me = os.getpid()
+        born = Newborn(me, me, known.row, fds, self._lifeline[0] if self._lifeline else None)
+        foreign = {known.reports.fd, orders.fileno()} if orders is not None else {known.reports.fd}
+        try:
+            known.pid = self._fork(body(born), foreign)
+        except OSError as error:
+            self._give_back(known)
+            raise OSError(error.errno, f"no process can be started: {error.strerror}") from error
+        finally:
+            os.close(fds.report)
+        self._register(known)
+        return known.pid
 
     def _fork(self, body: Callable[[frozenset[int]], int], foreign: set[int]) -> int:
         """Fork; the child runs `body` with the signal mask to restore, and never returns from here.
@@ -396,13 +451,10 @@ class PosixKernel:
             OSError: no process could be started.
         """
         flush()
-        mask = frozenset(signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals()))
-        try:
+        with signals_blocked() as mask:
             pid = os.fork()
             if pid == 0:
                 self._be_child(partial(body, mask), foreign)
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         return pid
 
     def _be_child(self, body: Callable[[], int], foreign: set[int]) -> NoReturn:
@@ -422,7 +474,7 @@ class PosixKernel:
             with suppress(BaseException):
                 traceback.print_exc()
         finally:
-            _exit(code)
+            exit_process(code)
 
     def _close_descriptors(self, *, keep_lifeline: bool = False) -> None:
         """Close what is this kernel's own. In a child only the descriptors: a `Selector.unregister` would reach the master's."""
@@ -432,10 +484,8 @@ class PosixKernel:
         for fd in (self._wake_reader, self._wake_writer):
             os.close(fd)
         for child in self._children.values():
-            child.reports.close()
-            os.close(child.dump_fd)
-        for hook in self._hooks.values():
-            hook.close()
+            child.close()
+        self._asides.close()
         if self._lifeline:
             os.close(self._lifeline[1])
             if not keep_lifeline:
@@ -453,48 +503,15 @@ def _exit_of(status: int) -> Exit:
     return Exit(code=os.waitstatus_to_exitcode(status))
 
 
-def _be_worker(born: _Newborn, life: Callable[[Birth], int], mask: frozenset[int]) -> int:
-    """What a worker does right after the fork."""
-    signals = WorkerSignals(born.row)
-    signals.install(born.dump_fd)
-    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-    watch_master = partial(leave_with_master, born.master_pid, born.lifeline)
-    birth = Birth(born.master_pid, born.row, signals, born.report_fd, born.stacks_fd, watch_master)
+def _is_own_child(pid: int) -> bool:
+    """Whether a process is a child of this one, dead or alive. Until it is reaped its pid is its own."""
     try:
-        return life(birth)
-    except BaseException as error:  # noqa: BLE001  # told to the master; the process ends here anyway
-        birth.report_failed(f"{type(error).__name__}: {error}", traceback.format_exc())
-        return WorkerExit.SETUP_FAILED
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except OSError:
+        return False
+    return True
 
 
-def _be_hook(failure_fd: int, life: Callable[[], None], mask: frozenset[int]) -> int:
-    """What a hook's process does right after the fork."""
-    with suppress(OSError):
-        os.setpgid(0, 0)  # so that what it starts can be ended with it
-    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-    try:
-        life()
-    except SystemExit as wish:
-        if wish.code in (None, 0):
-            return 0
-        os.write(failure_fd, f"SystemExit: {wish.code}".encode("utf-8", "backslashreplace"))
-        return 1
-    except BaseException:  # noqa: BLE001  # told to the master; the process ends here anyway
-        os.write(failure_fd, traceback.format_exc().encode("utf-8", "backslashreplace"))
-        return 1
-    return 0
-
-
-def _work(work: Callable[[], bytes], result_fd: int, timeout: float) -> None:
-    """What a task's process does. Its master ends it in time; if that one is gone meanwhile, the system does."""
-    signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    signal.alarm(math.ceil(timeout) + 1)
-    write_all(result_fd, work())
-
-
-def _exit(code: int) -> NoReturn:
-    """End this process, with what it printed written out, without what the master registered to be done at exit."""
-    for stream in (sys.stdout, sys.stderr):
-        with suppress(BaseException):
-            stream.flush()
-    os._exit(code)
+def _of_the_born(reports: Iterable[Report]) -> Iterator[Report]:
+    """Without what can't be said of oneself."""
+    return (report for report in reports if not isinstance(report, SpawnFailed))

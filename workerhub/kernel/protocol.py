@@ -13,11 +13,13 @@ from workerhub.supervisor.events import (
     ChildFailed,
     ChildId,
     ChildReady,
+    ChildSpawned,
     Inherited,
     LimitReached,
     Reading,
     ReloadRequested,
     ScaleRequested,
+    SpawnFailed,
     StopRequested,
     SuccessorLost,
     SuccessorReady,
@@ -90,6 +92,9 @@ class StacksWritten:
     text: str
 
 
+ChildNews = ChildSpawned | SpawnFailed | ChildReady | ChildFailed | LimitReached | ChildExited | StacksWritten
+"""About children. `ChildSpawned` and `SpawnFailed` only about those that a template forks."""
+
 Request = StopRequested | ReloadRequested | ScaleRequested | UpgradeRequested
 """What somebody who waits for the outcome can ask for; carries a ticket."""
 
@@ -99,20 +104,19 @@ Question = StatusRequested | StacksRequested | DiffRequested
 Relation = SuccessorReady | SuccessorLost | Inherited | StopRequested
 """What other masters have to do with this one."""
 
-Happening = (
-    ChildReady
-    | ChildFailed
-    | LimitReached
-    | ChildExited
-    | StacksWritten
-    | Request
-    | Relation
-    | Question
-    | SignalArrived
-    | HookEnded
-    | TaskEnded
-)
+Happening = ChildNews | Request | Relation | Question | SignalArrived | HookEnded | TaskEnded
 """What `wait` reports: about children and requests in the supervisor's own words, signals by name."""
+
+
+class Forks(Protocol):
+    """What a template can do: `workerhub.kernel.forkserver.ForkServer`."""
+
+    def serve(self, life: Callable[[Birth, bytes], int]) -> None:
+        """Fork a worker for each `spawn_from`, until told to leave or until the master is gone. Returns in the template only.
+
+        Args:
+            life: what a worker does with its `word`; returns its exit code.
+        """
 
 
 class Kernel(Protocol):
@@ -134,6 +138,28 @@ class Kernel(Protocol):
 
         Raises:
             OSError: no process, no memory or no room on the board; the message says which.
+        """
+
+    def spawn_template(self, child: ChildId, capacity: int, life: Callable[[Birth, Forks], int]) -> int:
+        """Fork a template, as `spawn` does a worker.
+
+        Raises:
+            OSError: as for `spawn`, or this system can't have templates.
+        """
+
+    def spawn_from(self, template: ChildId, child: ChildId, capacity: int, word: bytes) -> None:
+        """Have a template fork a worker, without waiting for it.
+
+        Reported by `ChildSpawned`, or `SpawnFailed`; of a template that hangs neither comes before it is killed.
+
+        Args:
+            template: who is to fork it.
+            child: as for `spawn`.
+            capacity: as for `spawn`.
+            word: what the template's life hands to the worker's.
+
+        Raises:
+            OSError: the template is gone or takes no orders, no room on the board, no descriptors; the message says which.
         """
 
     def nudge(self, child: ChildId, nudge: Nudge) -> None:

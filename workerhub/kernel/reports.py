@@ -1,5 +1,8 @@
 """What children report: JSON lines through a pipe, written by `Birth`, read here.
 
+A worker that a template forked says first that it is born, which is no report: that anything came from it says as much. If it isn't
+born, its template writes so in its place.
+
 The application shares its process with the writer, so anything may come: half lines, endless lines, other people's
 bytes. What isn't a report is dropped; nothing that comes makes the reader fail, wait, or grow.
 """
@@ -9,13 +12,14 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import TypeAlias
 
 from workerhub.kernel.files import read_all
 from workerhub.kernel.protocol import StacksWritten
-from workerhub.supervisor.events import ChildFailed, ChildId, ChildReady, LimitReached
+from workerhub.supervisor.events import ChildFailed, ChildId, ChildReady, LimitReached, SpawnFailed
 
-Report: TypeAlias = ChildReady | ChildFailed | LimitReached | StacksWritten
+Report: TypeAlias = ChildReady | ChildFailed | LimitReached | StacksWritten | SpawnFailed
 
 MAX_LINE = 256 << 10
 """A longer line is no report: the longest (`birth.MAX_DETAIL` characters, each escaped) is shorter."""
@@ -73,10 +77,9 @@ class ReportPipe:
 
     def _parse(self, line: bytes, at: float) -> Report | None:
         """Make out one line; None for what is no report."""
-        try:
+        fields = None
+        with suppress(ValueError, RecursionError):
             fields = json.loads(line)
-        except (ValueError, RecursionError):
-            return None
         match fields:
             case {"report": "ready"}:
                 return ChildReady(at, self._child)
@@ -86,4 +89,6 @@ class ReportPipe:
                 return StacksWritten(at, self._child, read_all(self._stacks_fd, MAX_STACKS).decode("utf-8", "replace"))
             case {"report": "failed", "reason": str(reason), "detail": str(detail)}:
                 return ChildFailed(at, self._child, reason, detail)
+            case {"report": "unborn", "reason": str(reason)}:
+                return SpawnFailed(at, self._child, reason)
         return None

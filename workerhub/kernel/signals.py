@@ -142,6 +142,11 @@ class WorkerSignals:
             while os.read(self._reader, 4096):
                 pass
 
+    def close(self) -> None:
+        """Give the descriptors back: a process that was forked off has signals of its own, installed before."""
+        os.close(self._reader)
+        os.close(self._writer)
+
     def _heard(self, number: int, frame: FrameType | None) -> None:
         """Handle a signal, between two bytecodes of the main thread."""
         heard = WORKER_SIGNALS[Signals(number)]

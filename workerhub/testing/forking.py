@@ -101,13 +101,13 @@ def fork(live: Callable[[frozenset[int]], None], journal: Journal) -> int:
     try:
         pid = os.fork()
         if pid == 0:
-            _be_worker(partial(live, mask), journal)
+            be_worker(partial(live, mask), journal)
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     return pid
 
 
-def _be_worker(live: Callable[[], None], journal: Journal) -> NoReturn:
+def be_worker(live: Callable[[], None], journal: Journal) -> NoReturn:
     """Live, then exit: whatever happens, the test doesn't go on from here. The name is that of `kernel.dumps.OUTERMOST`."""
     code = 1
     try:
