@@ -4,74 +4,30 @@ from __future__ import annotations
 
 import math
 import os
-import select
 import signal
 import socket
 import sys
 import threading
 import time
-from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from support.house import APP, BIND, Counts, Diary, House
 from support.waiting import wait_for
 
-from workerhub.child import live
 from workerhub.config.addresses import TcpAddress
 from workerhub.errors import RequestTimeout
-from workerhub.http import HttpSettings
-from workerhub.kernel.listeners import Listeners
-from workerhub.logs import open_logs
-from workerhub.plan import AppReference, Identity, OptionsPlan, PoolPlan, WorkerReference
-from workerhub.supervisor.commands import Nudge, Spawn
-from workerhub.supervisor.events import ChildExited, ChildFailed, ChildReady, Exit, LimitReached
+from workerhub.plan import Identity
+from workerhub.supervisor.commands import Nudge
+from workerhub.supervisor.events import ChildReady, Exit, LimitReached
 from workerhub.supervisor.exits import WorkerExit
-from workerhub.supervisor.policy import PoolPolicy
-from workerhub.worker import ServeSettings, Worker, WorkerOptions
+from workerhub.worker import WorkerOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from support.stage import Stage
-
-    from workerhub.supervisor.events import ChildId
     from workerhub.worker import WSGIApplication
 
 pytestmark = pytest.mark.timeout(60)
-
-APP = "def application(environ, start_response):\n    start_response('200 OK', [])\n    return [b'']\n"
-BIND = TcpAddress("127.0.0.1", 0)
-
-
-class Diary(Worker[WorkerOptions]):
-    """Writes down what is done to it, in a file of the working directory; serves by waiting."""
-
-    def note(self, text: str) -> None:
-        with Path("diary").open("a") as file:
-            file.write(text + "\n")
-
-    @classmethod
-    def capacity(cls, options: WorkerOptions) -> int:
-        return 2
-
-    def prepare(self) -> None:
-        self.note("prepare" + (" after the import" if "diary_app" in sys.modules else ""))
-
-    def serve(self, app: WSGIApplication) -> None:
-        self.note(f"serve {getattr(app, '__name__', '?')}")
-        while not self.context.stopping:
-            select.select([self.context.stopping], [], [])
-            self.context.stopping.clear()
-        self.note("drained")
-
-    def interrupt(self, index: int) -> bool:
-        self.note(f"interrupt {index}")
-        return False
-
-    def close(self) -> None:
-        self.note("close")
 
 
 class Fails(Diary):
@@ -99,98 +55,6 @@ class Fails(Diary):
     def close(self) -> None:
         super().close()
         self._fail("close")
-
-
-@dataclass(frozen=True, slots=True)
-class Present(WorkerReference):
-    """A class that needn't be imported."""
-
-    cls: type[Worker[Any]] = Diary
-
-    def load(self) -> type[Worker[Any]]:
-        return self.cls
-
-
-SERVE = ServeSettings(
-    http=HttpSettings(
-        parser="h11",
-        max_request_line=8192,
-        max_header_bytes=65536,
-        max_headers=100,
-        max_body=None,
-        body_memory=1 << 20,
-        trusted_proxies=(),
-        forwarded="off",
-        server_header=None,
-        keepalive=False,
-    ),
-    request_timeout=60.0,
-    header_timeout=15.0,
-    body_timeout=30.0,
-    write_timeout=30.0,
-    keepalive_timeout=None,
-    response_memory=1 << 20,
-    multiprocess=False,
-)
-
-POLICY = PoolPolicy("main", 1, 60.0, 60.0, 5.0, 30.0, 0.0, None, 0, None, None, 5, 60.0, 1.0, 30.0, 1, 0.0, 300.0)
-
-
-@dataclass
-class House:
-    """Where workers live: a directory, a socket, logs."""
-
-    stage: Stage
-    home: Path
-    listeners: Listeners
-    pool: PoolPlan
-
-    def spawn(
-        self, cls: type[Worker[Any]] = Diary, app: str = APP, recycle_after: int | None = None, **change: Any
-    ) -> ChildId:
-        (self.home / "diary_app.py").write_text(app)
-        pool = replace(self.pool, worker=Present(cls.__name__.lower(), __name__, cls.__name__, cls=cls), **change)
-        order = Spawn(child=0, pool="main", slot=1, generation=3, recycle_after=recycle_after)  # type: ignore[arg-type]  # the stage numbers
-        logs = open_logs(file=str(self.home / "error.log"), access=None)
-        return self.stage.spawn(
-            partial(live, pool=pool, order=order, listeners=self.listeners, logs=logs), capacity=self.pool.capacity
-        )
-
-    def ready(self, child: ChildId) -> None:
-        self.stage.play(lambda _story: bool(self.stage.of(ChildReady, child) or self.stage.of(ChildExited, child)))
-        assert self.stage.of(ChildReady, child), self.stage.story
-
-    def end(self, child: ChildId) -> tuple[int | None, str]:
-        """The exit code, and the reason that was reported."""
-        exited = self.stage.exit_of(child).exit
-        failed = [it for it in self.stage.of(ChildFailed, child) if isinstance(it, ChildFailed)]
-        return exited.code, failed[-1].reason if failed else ""
-
-    def diary(self) -> list[str]:
-        return (self.home / "diary").read_text().splitlines() if (self.home / "diary").exists() else []
-
-    def log(self) -> str:
-        return (self.home / "error.log").read_text()
-
-
-@pytest.fixture
-def house(stage: Stage, tmp_path: Path) -> Iterator[House]:
-    listeners = Listeners(backlog=16)
-    listeners.open([BIND])
-    pool = PoolPlan(
-        name="main",
-        policy=POLICY,
-        worker=Present("diary", __name__, "Diary"),
-        options=OptionsPlan(),
-        capacity=2,
-        app=AppReference("diary_app", "application", is_factory=False),
-        serve=SERVE,
-        identity=Identity(None, None, None, tmp_path, (), {}),
-        hooks={},
-        bind=(BIND,),
-    )
-    yield House(stage, tmp_path, listeners, pool)
-    listeners.close()
 
 
 def test_a_life_in_order(house: House) -> None:
@@ -385,12 +249,6 @@ def test_logs_are_opened_anew(house: House) -> None:
 
 
 def test_the_limit_is_reported_once_and_serving_goes_on(house: House) -> None:
-    class Counts(Diary):
-        def serve(self, app: WSGIApplication) -> None:
-            for _ in range(5):
-                self.context.tally.add()
-            super().serve(app)
-
     child = house.spawn(Counts, recycle_after=3)
     house.ready(child)
     house.stage.play(lambda _story: bool(house.stage.of(LimitReached)))

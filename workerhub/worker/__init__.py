@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from workerhub.errors import ClientDisconnected, RequestTimeout
 from workerhub.later import names_from
 from workerhub.worker.context import (
+    TEMPLATE_SLOT,
     AccessLog,
     Books,
     Log,
@@ -47,6 +48,7 @@ __getattr__ = names_from(
 __all__ = [
     "CONTRACT_VERSION",
     "ENTRY_POINT_GROUP",
+    "TEMPLATE_SLOT",
     "AccessLog",
     "Books",
     "ClientDisconnected",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, Protocol, TypeAlias
 
 from workerhub.http import HttpSettings, ServerConnection, environ_template
 from workerhub.slotted import dataclass
@@ -12,6 +12,9 @@ from workerhub.worker.slot import RequestSlot, Tally
 
 if TYPE_CHECKING:
     import socket
+
+TEMPLATE_SLOT: Final = -1
+"""In the place of a slot, in a process that forks workers and runs no requests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +138,7 @@ class WorkerContext:
 
     Attributes:
         pool: the pool's name.
-        slot: this worker's place in the pool, 0 .. size - 1.
+        slot: this worker's place in the pool, 0 .. size - 1; `TEMPLATE_SLOT` in a template (`preload`), which runs no requests.
         generation: which reload it belongs to.
         worker_class: the name by which the configuration chose the class.
         listeners: listening sockets, non-blocking, shared with the siblings.
