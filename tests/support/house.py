@@ -17,10 +17,10 @@ from workerhub.kernel.listeners import Listeners
 from workerhub.logs import open_logs
 from workerhub.plan import AppReference, Identity, OptionsPlan, PoolPlan, WorkerReference
 from workerhub.slotted import dataclass
-from workerhub.supervisor.commands import Spawn
+from workerhub.supervisor.commands import Spawn, SpawnTemplate
 from workerhub.supervisor.events import ChildFailed, ChildId
 from workerhub.supervisor.policy import PoolPolicy
-from workerhub.worker import TEMPLATE_SLOT, ServeSettings, Worker, WorkerOptions
+from workerhub.worker import ServeSettings, Worker, WorkerOptions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -130,7 +130,7 @@ class House:
 
     def spawn_template(self, cls: type[Worker[Any]] = Diary, app: str = APP, **change: Any) -> ChildId:
         """Start a template."""
-        order = replace(ORDER, slot=TEMPLATE_SLOT)
+        order = SpawnTemplate(ORDER.child, ORDER.pool, ORDER.generation)
         life = partial(live_as_template, order=order, **self._furniture(cls, app, change))
         return self.stage.spawn_template(life, capacity=self.pool.capacity)
 

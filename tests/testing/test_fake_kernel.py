@@ -10,11 +10,13 @@ from workerhub.supervisor import (
     ChildFailed,
     ChildId,
     ChildReady,
+    ChildSpawned,
     Exit,
     LimitReached,
     Nudge,
     Reading,
     ReloadRequested,
+    SpawnFailed,
     Ticket,
 )
 from workerhub.testing import DeadlockError, FakeKernel, OutOfFuelError, Request, Script
@@ -168,3 +170,56 @@ def test_who_asks_hears_what_becomes_of_it() -> None:
         "       5.000  asker 1   is answered no: no",
         "                         | because",
     ]
+
+
+# Templates
+
+TWO, THREE = ChildId(2), ChildId(3)
+
+
+def template(script: Script = Script()) -> FakeKernel:  # noqa: B008  # frozen: sharing it is safe
+    """A kernel with a template, child 1, that is ready."""
+    kernel = FakeKernel({1: script})
+    kernel.spawn_template(ONE, 1, lambda _birth, _forks: 0)
+    assert kernel.wait(None) == [ChildReady(0.5, ONE)]
+    return kernel
+
+
+def test_a_template_forks_a_little_later() -> None:
+    kernel = template(Script(forks_after=0.5))
+    kernel.spawn_from(ONE, TWO, 1, b"")
+    assert kernel.wait(None) == [ChildSpawned(1.0, TWO, 102)]
+    assert kernel.wait(None) == [ChildReady(1.5, TWO)]
+
+
+def test_what_a_worker_is_told_before_its_birth_it_hears_then() -> None:
+    kernel = template()
+    kernel.spawn_from(ONE, TWO, 1, b"")
+    kernel.nudge(TWO, Nudge.DRAIN)
+    assert [type(it) for it in kernel.wait(None)] == [ChildSpawned]
+    (exited,) = kernel.wait(None)
+    assert exited == ChildExited(exited.at, TWO, Exit(code=0), IDLE)
+    assert set(kernel.living) == {ONE}
+
+
+def test_a_template_that_hangs_has_forked_nobody_when_it_is_killed() -> None:
+    kernel = template(Script(forks_after=inf))
+    for child in (TWO, THREE):
+        kernel.spawn_from(ONE, child, 1, b"")
+    kernel.nudge(TWO, Nudge.KILL)
+    assert kernel.wait(60) == []
+    kernel.nudge(ONE, Nudge.KILL)
+    assert kernel.wait(None) == [
+        ChildExited(60.01, ONE, Exit(signal=9), IDLE),
+        SpawnFailed(60.01, TWO, "its template is gone"),
+        SpawnFailed(60.01, THREE, "its template is gone"),
+    ]
+    with pytest.raises(OSError, match="the template is gone"):
+        kernel.spawn_from(ONE, ChildId(4), 1, b"")
+
+
+def test_a_template_forks_nobody_for_whom_there_is_no_process() -> None:
+    kernel = FakeKernel({2: Script(refused="no more processes")})
+    kernel.spawn_template(ONE, 1, lambda _birth, _forks: 0)
+    kernel.spawn_from(ONE, TWO, 1, b"")
+    assert kernel.wait(None) == [SpawnFailed(0.002, TWO, "no more processes")]

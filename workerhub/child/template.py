@@ -25,8 +25,8 @@ from workerhub.kernel.listeners import Listeners
 from workerhub.kernel.protocol import Forks
 from workerhub.logs import ErrorLog, Logs
 from workerhub.plan import PoolPlan
-from workerhub.supervisor.commands import Spawn
-from workerhub.worker import WSGIApplication
+from workerhub.supervisor.commands import Spawn, SpawnTemplate
+from workerhub.worker import TEMPLATE_SLOT, WSGIApplication
 
 
 def live_as_template(
@@ -34,7 +34,7 @@ def live_as_template(
     forks: Forks,
     *,
     pool: PoolPlan,
-    order: Spawn,
+    order: SpawnTemplate,
     listeners: Listeners,
     logs: Logs,
     title: str = "workerhub",
@@ -53,7 +53,7 @@ def live_as_template(
     Returns:
         the exit code; a failure was reported to the master before.
     """
-    life = Life(birth, pool, order, logs)
+    life = Life(birth, pool, Spawn(order.child, order.pool, TEMPLATE_SLOT, order.generation, None), logs)
     was_ready = False
 
     def course() -> None:

@@ -8,18 +8,20 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 from workerhub import __version__
-from workerhub.child import call_hook, live
+from workerhub.child import call_hook, live, live_as_template, word_for
 from workerhub.errors import BindError
 from workerhub.http.parsers import parser_class
 from workerhub.kernel.birth import Birth
 from workerhub.kernel.identity import IdentityError, find_account, set_title, take_identity
 from workerhub.kernel.listeners import Listeners
+from workerhub.kernel.protocol import Forks
 from workerhub.logs import Logs, open_logs
 from workerhub.master.stage import Loaded, PlanRefusedError
 from workerhub.plan import Change, Plan, Planner, PoolPlan, Refusal, changes, pack, unchangeable, unpack
-from workerhub.supervisor import Level, PoolPolicy, Spawn
+from workerhub.supervisor import Level, PoolPolicy, Spawn, SpawnTemplate
 
 FIRST = 1
 
@@ -102,21 +104,21 @@ class Generations:
         bound = [address for other in self.plan.pools if other.name == pool for address in other.bind]
         self._listeners.refuse(address for address in bound if address not in needed)
 
-    def capacity(self, order: Spawn) -> int:
+    def capacity(self, order: Spawn | SpawnTemplate) -> int:
         """How many requests such a worker can run at once."""
         return self._pool(order).capacity
 
     def life(self, order: Spawn) -> Callable[[Birth], int]:
         """What such a worker does, to be called in the child only."""
-        plan = self._plans[order.generation]
-        return partial(
-            live,
-            pool=self._pool(order),
-            order=order,
-            listeners=self._listeners,
-            logs=self._logs[order.generation],
-            title=plan.name,
-        )
+        return partial(live, **self._circumstances(order))
+
+    def template(self, order: SpawnTemplate) -> Callable[[Birth, Forks], int]:
+        """What such a template does, to be called in the child only."""
+        return partial(live_as_template, **self._circumstances(order))
+
+    def word(self, order: Spawn) -> bytes:
+        """What a template has to be told about such a worker."""
+        return word_for(order)
 
     def hook(self, name: str, facts: Mapping[str, object]) -> Callable[[], None] | None:
         """The operator's function, as the pool's workers would call it: same user, directory and import path."""
@@ -173,7 +175,17 @@ class Generations:
         pools = tuple(replace(pool, identity=replace(pool.identity, user=user, group=group)) for pool in plan.pools)
         return replace(plan, pools=pools)
 
-    def _pool(self, order: Spawn) -> PoolPlan:
+    def _circumstances(self, order: Spawn | SpawnTemplate) -> dict[str, Any]:
+        """What a child needs to know besides how it is connected with us."""
+        return {
+            "pool": self._pool(order),
+            "order": order,
+            "listeners": self._listeners,
+            "logs": self._logs[order.generation],
+            "title": self._plans[order.generation].name,
+        }
+
+    def _pool(self, order: Spawn | SpawnTemplate) -> PoolPlan:
         return next(pool for pool in self._plans[order.generation].pools if pool.name == order.pool)
 
     def _forget(self, generation: int) -> None:

@@ -56,6 +56,7 @@ from workerhub.supervisor import (
     ServerExit,
     Spawn,
     SpawnFailed,
+    SpawnTemplate,
     Started,
     StartSuccessor,
     StopListening,
@@ -151,7 +152,7 @@ class Master:
                     self._log("error", f"the hook {hook} failed", failure)
             case TaskEnded():
                 self._take_plan(happening)
-            case ChildExited(child=child):
+            case ChildExited(child=child) | SpawnFailed(child=child):
                 self._living.discard(child)
                 self._events.append(happening)
             case StatusRequested() | StacksRequested() | StacksWritten() | DiffRequested():
@@ -167,7 +168,7 @@ class Master:
 
     def _do(self, command: Command) -> None:
         match command:
-            case Spawn():
+            case Spawn() | SpawnTemplate():
                 self._spawn(command)
             case Send(child=child, nudge=nudge):
                 self._kernel.nudge(child, nudge)
@@ -200,14 +201,28 @@ class Master:
             case Answer(ticket, ok, message, detail, fields):
                 self._kernel.answer(ticket, message, ok=ok, detail=detail, fields=fields)
 
-    def _spawn(self, order: Spawn) -> None:
+    def _spawn(self, order: Spawn | SpawnTemplate) -> None:
         try:
-            pid = self._kernel.spawn(order.child, self._stage.capacity(order), self._stage.life(order))
+            pid = self._start(order, self._stage.capacity(order))
         except OSError as error:
             self._events.append(SpawnFailed(self._kernel.now(), order.child, error.strerror or str(error)))
-        else:
-            self._living.add(order.child)
+            return
+        self._living.add(order.child)
+        if pid is not None:
             self._events.append(ChildSpawned(self._kernel.now(), order.child, pid))
+
+    def _start(self, order: Spawn | SpawnTemplate, capacity: int) -> int | None:
+        """Have a child started; its pid, unless that will be told later.
+
+        Raises:
+            OSError: it can't be; the message says why.
+        """
+        if isinstance(order, SpawnTemplate):
+            return self._kernel.spawn_template(order.child, capacity, self._stage.template(order))
+        if order.template is None:
+            return self._kernel.spawn(order.child, capacity, self._stage.life(order))
+        self._kernel.spawn_from(order.template, order.child, capacity, self._stage.word(order))
+        return None
 
     def _change_plan(self, command: LoadPlan | CommitPlan | AbandonPlan | StopListening) -> None:
         match command:
@@ -263,7 +278,7 @@ class Master:
             until = self._kernel.now() + patience
             while self._living and self._kernel.now() < until:
                 for happening in self._wait(until):
-                    if isinstance(happening, ChildExited):
+                    if isinstance(happening, ChildExited | SpawnFailed):
                         self._living.discard(happening.child)
 
 

@@ -7,9 +7,10 @@ from typing import Protocol
 
 from workerhub.errors import WorkerhubError
 from workerhub.kernel.birth import Birth
+from workerhub.kernel.protocol import Forks
 from workerhub.plan import Change
 from workerhub.slotted import dataclass
-from workerhub.supervisor.commands import Level, Spawn
+from workerhub.supervisor.commands import Level, Spawn, SpawnTemplate
 from workerhub.supervisor.policy import PoolPolicy
 
 
@@ -51,11 +52,17 @@ class Stage(Protocol):
     def stop_listening(self, pool: str) -> None:
         """Take no new connections for that pool; those that wait to be accepted go on waiting."""
 
-    def capacity(self, order: Spawn) -> int:
+    def capacity(self, order: Spawn | SpawnTemplate) -> int:
         """How many requests such a worker can run at once."""
 
     def life(self, order: Spawn) -> Callable[[Birth], int]:
         """What such a worker does, to be called in the child only."""
+
+    def template(self, order: SpawnTemplate) -> Callable[[Birth, Forks], int]:
+        """What such a template does, to be called in the child only."""
+
+    def word(self, order: Spawn) -> bytes:
+        """What a template has to be told about such a worker."""
 
     def hook(self, name: str, facts: Mapping[str, object]) -> Callable[[], None] | None:
         """What the operator has hooked up to that name, ready to be called in a process of its own; None: nothing."""

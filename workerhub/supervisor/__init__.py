@@ -43,6 +43,7 @@ if TYPE_CHECKING:
         RunHook,
         Send,
         Spawn,
+        SpawnTemplate,
         StartSuccessor,
         StopListening,
         Tell,
@@ -83,7 +84,7 @@ __getattr__ = names_from(
     {
         "commands": (
             "AbandonPlan Announce Answer ClaimInheritance Command CommitPlan EndSuccessor HandOver Leave Level LoadPlan Log "
-            "Moment Nudge ReadBoard RunHook Send Spawn StartSuccessor StopListening Tell"
+            "Moment Nudge ReadBoard RunHook Send Spawn SpawnTemplate StartSuccessor StopListening Tell"
         ),
         "events": (
             "BoardRead ChildExited ChildFailed ChildId ChildReady ChildSpawned DeadlineReached Event Exit Inherited LimitReached "
@@ -137,6 +138,7 @@ __all__ = [
     "ServerExit",
     "Spawn",
     "SpawnFailed",
+    "SpawnTemplate",
     "StartSuccessor",
     "Started",
     "StopListening",

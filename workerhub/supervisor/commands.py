@@ -34,11 +34,21 @@ class Nudge(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class SpawnTemplate:
+    """Fork a template: it imports the application and then forks workers. Answered by `ChildSpawned` or `SpawnFailed`."""
+
+    child: ChildId
+    pool: str
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
 class Spawn:
-    """Fork one worker. Answered by `ChildSpawned` or `SpawnFailed`.
+    """Fork one worker. Answered by `ChildSpawned` or `SpawnFailed`; one that a template forks, when the template has come to it.
 
     Attributes:
         recycle_after: report `LimitReached` after so many requests, jitter included; None is never.
+        template: who forks it, ready and of the same generation; None: the master itself.
     """
 
     child: ChildId
@@ -46,6 +56,7 @@ class Spawn:
     slot: int
     generation: int
     recycle_after: int | None
+    template: ChildId | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +223,7 @@ class Leave:
 
 Command: TypeAlias = (
     Spawn
+    | SpawnTemplate
     | Send
     | ReadBoard
     | LoadPlan

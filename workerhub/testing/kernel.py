@@ -11,7 +11,7 @@ from math import isfinite
 from typing import TYPE_CHECKING
 
 from workerhub.kernel.birth import Birth
-from workerhub.kernel.protocol import Happening, HookEnded, Question, SignalArrived, StacksWritten, TaskEnded
+from workerhub.kernel.protocol import Forks, Happening, HookEnded, Question, SignalArrived, StacksWritten, TaskEnded
 from workerhub.kernel.protocol import Request as Asked
 from workerhub.supervisor.commands import Nudge
 from workerhub.supervisor.events import (
@@ -19,10 +19,12 @@ from workerhub.supervisor.events import (
     ChildFailed,
     ChildId,
     ChildReady,
+    ChildSpawned,
     Exit,
     LimitReached,
     Reading,
     Run,
+    SpawnFailed,
     SuccessorLost,
     SuccessorReady,
     Ticket,
@@ -76,6 +78,7 @@ class FakeKernel:
         self._now = 0.0
         self._order = count()
         self._future: list[tuple[float, int, Callable[[], Happening | None]]] = []
+        self._untold: dict[ChildId, list[Nudge]] = {}
 
     # --- what a test arranges -----------------------------------------------------------------------------------------------
 
@@ -136,25 +139,40 @@ class FakeKernel:
             OSError: its script refuses.
         """
         self._burn()
-        self.births += 1
-        script = self._scripts.get(self.births, self._script)
-        if script.refused:
-            self.transcript.note(self._now, "kernel", f"can't start child {child}: {script.refused}")
-            raise OSError(script.refused)
-        process = Process(child, FIRST_PID + self.births - 1, script)
-        self.living[child] = process
-        self.transcript.note(self._now, "kernel", f"child {child} is born")
-        self._after(script.boots_after, process, self._boot)
-        self._after(script.dies_after, process, lambda process: self._end(process.child, script.exit))
-        return process.pid
+        return self._bear(child).pid
+
+    def spawn_template(self, child: ChildId, capacity: int, life: Callable[[Birth, Forks], int]) -> int:  # noqa: ARG002  # pretend
+        """Begin a pretend process that can fork others.
+
+        Raises:
+            OSError: its script refuses.
+        """
+        self._burn()
+        return self._bear(child).pid
+
+    def spawn_from(self, template: ChildId, child: ChildId, capacity: int, word: bytes) -> None:  # noqa: ARG002  # pretend
+        """Have a pretend template fork a pretend process, a little later.
+
+        Raises:
+            OSError: there is no such template.
+        """
+        self._burn()
+        if template not in self.living:
+            raise OSError("the template is gone")
+        home = self.living[template]
+        home.ordered.append(child)
+        self._after(home.script.forks_after, home, partial(self._fork, child))
 
     def nudge(self, child: ChildId, nudge: Nudge) -> None:
         """Tell a pretend process something."""
         self._burn()
         self.transcript.note(self._now, "master", f"tells child {child}: {nudge.value}")
-        process = self.living.get(child)
-        if process is None:
-            return
+        if process := self.living.get(child):
+            self._hear(process, nudge)
+        elif any(child in other.ordered for other in self.living.values()):
+            self._untold.setdefault(child, []).append(nudge)
+
+    def _hear(self, process: Process, nudge: Nudge) -> None:
         match nudge:
             case Nudge.DRAIN | Nudge.FINISH:
                 process.tell_to_leave(with_server=nudge is Nudge.FINISH)
@@ -162,7 +180,7 @@ class FakeKernel:
             case Nudge.INTERRUPT:
                 self._interrupt(process)
             case Nudge.DUMP:
-                process.dump += f"stacks of child {child} at {self._now:.3f}\n"
+                process.dump += f"stacks of child {process.child} at {self._now:.3f}\n"
             case Nudge.ABORT:
                 self._after(process.script.aborts_after, process, lambda process: self._end(process.child, ABORTED))
             case Nudge.KILL:
@@ -281,6 +299,34 @@ class FakeKernel:
         self.transcript.note(self._now, "new master", "is gone" if lost else "is ready")
         return replace(report, at=self._now)
 
+    def _bear(self, child: ChildId) -> Process:
+        """Begin a process.
+
+        Raises:
+            OSError: its script refuses.
+        """
+        self.births += 1
+        script = self._scripts.get(self.births, self._script)
+        if script.refused:
+            self.transcript.note(self._now, "kernel", f"can't start child {child}: {script.refused}")
+            raise OSError(script.refused)
+        process = self.living[child] = Process(child, FIRST_PID + self.births - 1, script)
+        self.transcript.note(self._now, "kernel", f"child {child} is born")
+        self._after(script.boots_after, process, self._boot)
+        self._after(script.dies_after, process, lambda process: self._end(process.child, script.exit))
+        return process
+
+    def _fork(self, child: ChildId, template: Process) -> Happening:
+        template.ordered.remove(child)
+        untold = self._untold.pop(child, [])
+        try:
+            process = self._bear(child)
+        except OSError as error:
+            return SpawnFailed(self._now, child, str(error))
+        for nudge in untold:
+            self._hear(process, nudge)
+        return ChildSpawned(self._now, child, process.pid)
+
     def _boot(self, process: Process) -> Happening:
         if process.script.fails_with:
             self.transcript.note(self._now, f"child {process.child}", "fails")
@@ -323,6 +369,9 @@ class FakeKernel:
         process = self.living.pop(child, None)
         if process is None:
             return None
+        for unborn in process.ordered:
+            self._untold.pop(unborn, None)
+            self._plan(self._now, partial(SpawnFailed, self._now, unborn, "its template is gone"))
         ended = f"exits with code {how.code}" if how.signal is None else f"dies of signal {how.signal}"
         self.transcript.note(self._now, f"child {child}", ended)
         return ChildExited(self._now, child, how, process.reading(), process.dump)

@@ -44,6 +44,7 @@ class Script:
         leaks: bytes that come on top each second, from readiness.
         requests: what it gets to do once it is ready.
         refused: it can't even be started, for this reason.
+        forks_after: of a template, from an order to the birth of the worker; `inf`: it hangs.
     """
 
     boots_after: float = 0.5
@@ -59,6 +60,7 @@ class Script:
     leaks: float = 0.0
     requests: tuple[Request, ...] = ()
     refused: str = ""
+    forks_after: float = 0.002
 
 
 @dataclass(slots=True)
@@ -75,6 +77,8 @@ class Process:
     """How many it had finished when it was told that the server stops."""
     dump: str = ""
     running: dict[int, tuple[Run, Request]] = field(default_factory=dict)
+    ordered: list[ChildId] = field(default_factory=list)
+    """Of a template: the workers that it is to fork."""
 
     def tell_to_leave(self, *, with_server: bool) -> None:
         """It takes no new requests from now on; with the server, what it finishes is counted."""

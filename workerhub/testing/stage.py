@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from workerhub.kernel.birth import Birth
+from workerhub.kernel.protocol import Forks
 from workerhub.master.stage import Loaded, PlanRefusedError
 from workerhub.plan import Change
-from workerhub.supervisor.commands import Level, Spawn
+from workerhub.supervisor.commands import Level, Spawn, SpawnTemplate
 from workerhub.supervisor.policy import PoolPolicy
 from workerhub.testing.kernel import FakeKernel
 
@@ -65,14 +66,23 @@ class FakeStage:
         """Note it."""
         self._note(f"stops listening for {pool}")
 
-    def capacity(self, order: Spawn) -> int:
+    def capacity(self, order: Spawn | SpawnTemplate) -> int:
         """One request at a time."""
-        self._note(f"starts {order.pool}/{order.slot} of generation {order.generation} as child {order.child}")
+        who = f"{order.pool}/{order.slot}" if isinstance(order, Spawn) else f"the template of {order.pool},"
+        self._note(f"starts {who} of generation {order.generation} as child {order.child}")
         return 1
 
     def life(self, order: Spawn) -> Callable[[Birth], int]:
         """Nobody will live it."""
         return lambda _birth: order.slot
+
+    def template(self, order: SpawnTemplate) -> Callable[[Birth, Forks], int]:
+        """Nobody will live it."""
+        return lambda _birth, _forks: order.generation
+
+    def word(self, order: Spawn) -> bytes:
+        """Nobody will hear it."""
+        return order.pool.encode()
 
     def hook(self, name: str, facts: Mapping[str, object]) -> Callable[[], None] | None:  # noqa: ARG002  # pretend
         """No hooks are configured."""
