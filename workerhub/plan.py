@@ -224,6 +224,7 @@ class Plan:
         kept: settings that a running server keeps, whatever a reload says, by their dotted names.
         watch: reload when something in there changes; None: nobody develops here.
         settings: all of them by their dotted names, as they are written, to tell what a reload would change.
+        notes: what is no mistake and has to be known: a sentence each.
     """
 
     pools: tuple[PoolPlan, ...]
@@ -237,6 +238,7 @@ class Plan:
     kept: Mapping[str, str | int | None]
     settings: Mapping[str, Setting]
     watch: Watch | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,7 @@ from workerhub.config.words import Override
 from workerhub.errors import ConfigError, ContractError
 from workerhub.http import HttpSettings
 from workerhub.kernel.control.place import socket_name
+from workerhub.kernel.orphans import adoption_is_possible
 from workerhub.plan import (
     AppReference,
     ControlPlan,
@@ -294,6 +295,7 @@ def _policy(config: ServerConfig, size: int) -> PoolPolicy:
         surge=surge.of(size) if isinstance(surge, Share) else surge,
         observe=config.reload.observe,
         reload_deadline=config.reload.deadline,
+        preload=config.preload and adoption_is_possible(),
     )
 
 
@@ -354,6 +356,7 @@ def _plan(
             ".".join(item.key): Setting(json.dumps(item.value, default=str), item.origin.place) for item in shown
         },
         watch=watch,
+        notes=tuple(_notes(config)),
     )
 
 
@@ -362,3 +365,9 @@ def _control(socket: Path | Literal["auto", "off"], invocation: Invocation) -> C
         return None
     name = None if invocation.path is None else socket_name(invocation.path, invocation.chosen_profile)
     return ControlPlan(None if socket == "auto" else Path(socket), name)
+
+
+def _notes(config: ServerConfig) -> Iterator[str]:
+    """What is no mistake and has to be known."""
+    if config.preload and not adoption_is_possible():
+        yield "preload has no effect on this system, where a master can't adopt its template's workers; each imports the application"

@@ -160,6 +160,16 @@ def test_check_tells_every_problem(cli: Cli) -> None:
     )
 
 
+def test_check_tells_where_preload_has_no_effect(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(planning, "adoption_is_possible", lambda: False)
+    told = cli("check", "-c", "server.toml", "--set", "preload=true")
+    assert told.code == 0
+    assert "preload has no effect on this system" in told.out
+    (note,) = json.loads(cli("check", "-c", "server.toml", "--json", "--set", "preload=true").out)["notes"]
+    assert note in told.out
+    assert json.loads(cli("check", "-c", "server.toml", "--json").out)["notes"] == []
+
+
 def test_check_for_machines(cli: Cli) -> None:
     told = json.loads(cli("check", "-c", "server.toml", "--json", "-w", "0").out)
     assert told == {

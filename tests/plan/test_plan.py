@@ -211,6 +211,16 @@ def test_hooks_that_are_set() -> None:
     assert plan("hooks.worker_ready=a.b:c").pools[0].hooks == {"worker_ready": "a.b:c"}
 
 
+@pytest.mark.parametrize("possible", [True, False])
+def test_preload_is_planned_where_it_can_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, possible: bool) -> None:
+    monkeypatch.setattr(planning, "adoption_is_possible", lambda: possible)
+    file = tmp_path / "server.toml"
+    file.write_text('app = "site"\npreload = true\n', encoding="utf-8")
+    plan = load_plan(Invocation(file))
+    assert plan.pools[0].policy.preload is possible
+    assert bool(plan.notes) is not possible
+
+
 def test_planning_loads_neither_application_nor_gevent() -> None:
     code = (
         "import sys; from workerhub.planning import *; load_plan(Invocation(app='antigravity:x', environ={}));"

@@ -108,7 +108,9 @@ SERVE = ServeSettings(
 ORDER = Spawn(ChildId(0), pool="main", slot=1, generation=3, recycle_after=None)
 """The stage numbers the children."""
 
-POLICY = PoolPolicy("main", 1, 60.0, 60.0, 5.0, 30.0, 0.0, None, 0, None, None, 5, 60.0, 1.0, 30.0, 1, 0.0, 300.0)
+POLICY = PoolPolicy(
+    "main", 1, 60.0, 60.0, 5.0, 30.0, 0.0, None, 0, None, None, 5, 60.0, 1.0, 30.0, 1, 0.0, 300.0, preload=False
+)
 
 
 @dataclass(slots=True)

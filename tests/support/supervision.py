@@ -43,6 +43,7 @@ POLICY = PoolPolicy(
     surge=1,
     observe=0,
     reload_deadline=300,
+    preload=False,
 )
 """The settings' defaults, but for a smaller pool and no request deadline."""
 

@@ -60,6 +60,8 @@ def _say(plan: Plan, trials: dict[str, Trial]) -> None:
             click.echo(f"  {pool.app} was imported in {trial.seconds:.2f} s.")
         elif trial is not None:
             click.echo(f"{trial.detail.rstrip()}\n{pool.app}: {trial.failure}", err=True)
+    for note in plan.notes:
+        click.echo(f"  {note}.")
 
 
 def _problem(problem: Any) -> dict[str, str]:
@@ -72,6 +74,7 @@ def _verdict(plan: Plan, trials: dict[str, Trial]) -> dict[str, Any]:
         "source": plan.title,
         "problems": [],
         "pools": list(map(summary, plan.pools)),
+        "notes": plan.notes,
     }
     if trials:
         verdict["import"] = {

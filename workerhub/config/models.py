@@ -323,10 +323,10 @@ class ServerConfig(Table):
     )
     # Gunicorn's; the kernel cuts it to net.core.somaxconn.
     backlog: kinds.Count = setting(2048, "How many connections may wait to be accepted.")
+    # What an application does while it is imported may not bear being forked; its owner has to know.
     preload: bool = setting(
         False,
-        "Import the application once, in a template process that forks the workers.",
-        later=True,
+        "Import the application once, in a template process that forks the workers: less memory, and workers in milliseconds.",
         elsewhere=("preload_app",),
     )
     chdir: kinds.Path = setting(None, "Change to this directory before the application is imported.")

@@ -80,6 +80,8 @@ class Generations:
         except BindError as error:
             logs.close()
             raise PlanRefusedError(str(error)) from error
+        for note in plan.notes:
+            self.log("warning", note, {}, "")
         self._plans[generation], self._logs[generation] = self._with_same_user(plan), logs
         return Loaded(tuple(pool.policy for pool in plan.pools), unchangeable(self.plan, plan))
 

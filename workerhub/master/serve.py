@@ -119,6 +119,8 @@ def _serve(planner: Planner, plan: Plan, logs: Logs, systemd: FromSystemd, prede
         logs.error.info(start_line(plan, listeners))
         for passed in listeners.unclaimed():
             logs.error.warning(f"systemd passed a socket that no bind names: {passed.name} (descriptor {passed.fd})")
+        for note in plan.notes:
+            logs.error.warning(note)
         gc.freeze()  # what is here now stays until the end: never looked at again, its pages are shared with every worker
         gc.enable()
         return Master(kernel, stage, _draw, notifier, estate).run()

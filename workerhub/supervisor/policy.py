@@ -15,7 +15,7 @@ Draw: TypeAlias = Callable[[int], int]
 class PoolPolicy:
     """The numbers that rule one pool. Times in seconds, memory in bytes; None is "off". Made by `workerhub.planning` from the settings.
 
-    The meaning of each stands in the settings of the same name: `timeouts.*`, `recycle.*`, `restart.*`, `reload.*`.
+    The meaning of each stands in the settings of the same name: `timeouts.*`, `recycle.*`, `restart.*`, `reload.*`, `preload`.
 
     Raises:
         ValueError: a number that no setting lets through.
@@ -39,6 +39,7 @@ class PoolPolicy:
     surge: int
     observe: float
     reload_deadline: float
+    preload: bool
 
     def __post_init__(self) -> None:
         for name in ("size", "surge"):
