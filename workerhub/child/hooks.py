@@ -2,7 +2,7 @@
 
 A hook is a function named in the `hooks` table, as `module:function` or `module.function`. It is called with one
 argument, a mapping of facts. `worker_forked` and `worker_ready` run in the worker, before the application is imported
-and after; raising ends the worker as "setup failed". The others run in a process of their own, started by the master.
+and after (both after, where a template has imported it); raising ends the worker as "setup failed". The others run in a process of their own, started by the master.
 """
 
 from __future__ import annotations

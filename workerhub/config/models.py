@@ -296,7 +296,7 @@ class HooksConfig(Table):
         None, "Every worker of the first generation is ready.", elsewhere=("when_ready",)
     )
     worker_forked: kinds.Hook = setting(
-        None, "In a new worker, before the application is imported.", elsewhere=("post_fork",)
+        None, "In a new worker, before the application is imported; with `preload`, after.", elsewhere=("post_fork",)
     )
     worker_ready: kinds.Hook = setting(
         None, "In a new worker, after the application is imported.", elsewhere=("post_worker_init",)

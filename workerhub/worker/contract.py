@@ -41,6 +41,10 @@ class Worker(ABC, Generic[OptionsT]):
         close()                         always, whatever happened before
 
     `prepare`, `serve`, `stack`, `interrupt`, `tasks` and `close` are called in the main thread.
+
+    With `preload` a template process imports the application and forks the workers. `__init__` and `prepare` are called in the template;
+    in each worker `__init__` is called once more, for an instance of its own, and then `serve`. So `prepare` changes the process, not
+    the instance.
     """
 
     Options: ClassVar[type[WorkerOptions]] = lazy_options(NO_OPTIONS)
@@ -87,8 +91,9 @@ class Worker(ABC, Generic[OptionsT]):
     def __init__(self, context: WorkerContext, options: OptionsT) -> None:
         """Keep what is given; do nothing else yet.
 
-        Called in the child, right after it dropped its privileges. No thread, no monkey-patching, no import of the
-        application's world: that is `prepare`'s.
+        Called in the child, right after it dropped its privileges, or after it was forked from a template, and in the template itself,
+        where `context.slot` is `TEMPLATE_SLOT` and nothing is ever served. No thread, no monkey-patching, no import of the application's
+        world: that is `prepare`'s.
 
         Args:
             context: all that this worker may know of the server.
@@ -102,8 +107,9 @@ class Worker(ABC, Generic[OptionsT]):
     def prepare(self) -> None:  # empty is a good default
         """Make the process ready for the application's import: the place for monkey-patching.
 
-        Called once in the child, main thread, before the application or anything of it is imported. May import and
-        patch; may not start to serve or to accept. `timeouts.boot` is running.
+        Called once in the child, main thread, before the application or anything of it is imported; with `preload` in the template, and in
+        none of its workers. May import and patch; may not start to serve or to accept, nor start threads or keep in the instance what
+        `serve` will need. `timeouts.boot` is running.
 
         Raising: the worker exits with "setup failed" and the traceback; `close` is called first.
         """
@@ -175,7 +181,8 @@ class Worker(ABC, Generic[OptionsT]):
     def close(self) -> None:  # empty is a good default
         """Give back what the instance holds: descriptors, threads, temporary files.
 
-        Called once in the child, last, also after `prepare` or `serve` raised. The listeners are not its to close.
+        Called once in the child, last, also after `prepare` or `serve` raised; in a template only when its boot failed, as its workers may
+        still use what `prepare` made. The listeners are not its to close.
         May not wait for requests.
 
         Raising: logged; the exit code stays what it was.
