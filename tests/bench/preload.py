@@ -10,11 +10,13 @@ import os
 import statistics
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from itertools import repeat
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from bench.contestants import Contestant, running  # found by the line above
+from bench.contestants import Contestant, Place, running  # found by the line above
 from support.client import fetch
 from support.django_project import PROJECT, migrated
 
@@ -23,32 +25,37 @@ APP = "mysite.wsgi:application"
 REQUESTS = 50
 """For each worker, so that all that is imported or made at the first ones is there."""
 
+CLIENTS = 4
+"""At once, for each worker, so that no worker is without work."""
 
-def _workerhub(preload: str) -> Contestant:
-    def command(port: int, workers: int, _folder: Path) -> list[str]:
-        settings = {"preload": preload, "chdir": str(PROJECT), "log.access": "off", "log.level": "warning"}
+
+def _workerhub(*, preload: bool) -> Contestant:
+    def command(place: Place) -> list[str]:
+        settings = {"preload": f"{preload}".lower(), "chdir": PROJECT, "log.access": "off", "log.level": "warning"}
         sets = [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
-        return ["-m", "workerhub", APP, "-b", f"127.0.0.1:{port}", "-w", str(workers), *sets]
+        return ["-m", "workerhub", APP, "-b", f"127.0.0.1:{place.port}", "-w", str(place.workers), *sets]
 
-    return Contestant("workerhub" + (", preload" if preload == "true" else ""), "workerhub", command)
-
-
-def _gunicorn(*more: str) -> Contestant:
-    def command(port: int, workers: int, _folder: Path) -> list[str]:
-        where = ["--chdir", str(PROJECT), "-b", f"127.0.0.1:{port}", "-w", str(workers), "--log-level", "warning"]
-        return ["-m", "gunicorn", *where, "--no-control-socket", *more, APP]
-
-    return Contestant("gunicorn" + (", --preload" if more else ""), "gunicorn", command)
+    return Contestant("workerhub, preload" if preload else "workerhub", "workerhub", command)
 
 
-CONTESTANTS = (_workerhub("false"), _workerhub("true"), _gunicorn(), _gunicorn("--preload"))
+def _gunicorn(*, preload: bool) -> Contestant:
+    def command(place: Place) -> list[str]:
+        where = ["--chdir", str(PROJECT), "-b", f"127.0.0.1:{place.port}", "-w", str(place.workers)]
+        more = ["--log-level", "warning", "--no-control-socket", *(["--preload"] if preload else [])]
+        return ["-m", "gunicorn", *where, *more, APP]
+
+    return Contestant("gunicorn, --preload" if preload else "gunicorn", "gunicorn", command)
+
+
+CONTESTANTS = [make(preload=preload) for make in (_workerhub, _gunicorn) for preload in (False, True)]
 
 
 def memory(contestant: Contestant, workers: int, folder: Path) -> float:
     """PSS of all processes in MiB, when each worker has answered some requests."""
-    with running(contestant, workers, folder) as server:
-        for _ in range(REQUESTS * workers):
-            assert fetch(("127.0.0.1", server.port), "/admin/login/").status == 200
+    with running(contestant, folder, workers=workers) as server:
+        with ThreadPoolExecutor(CLIENTS * workers) as clients:
+            answers = clients.map(fetch, [("127.0.0.1", server.port)] * REQUESTS * workers, repeat("/admin/login/"))
+            assert {answer.status for answer in answers} == {200}
         return server.memory / MIB
 
 
