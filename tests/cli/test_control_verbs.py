@@ -239,6 +239,7 @@ def test_stacks_are_printed_with_what_is_served(cli: Cli, pretend: Callable[...,
                         ],
                     },
                     {**who, "note": "it doesn't answer", "runs": [run_], "dump": "Current thread\n  File x\n"},
+                    {"pool": "main", "generation": 2, "pid": 4720, "state": "booting", "tasks": []},
                 ]
             },
         )
@@ -261,6 +262,8 @@ def test_stacks_are_printed_with_what_is_served(cli: Cli, pretend: Callable[...,
         "  serves GET /slow from 192.0.2.1, 3.2 s old\n"
         "  Current thread\n"
         "    File x\n"
+        "\n"
+        "template main (pid 4720, generation 2, booting)\n"
         "\n"
     )
 

@@ -129,6 +129,14 @@ def test_colours_change_nothing_but_colours() -> None:
     assert [click.unstyle(line) for line in coloured] == plain
 
 
+def test_a_template_has_no_slot_and_no_requests() -> None:
+    template = WorkerStatus(None, 3, 4790, "ready", 20.0, 20.0, 0, 15 * MIB, "", 0, ())
+    gone = ExitStatus(2.0, None, 3, 4712, "killed_outside", "killed from outside", trouble=True)
+    lines = draw(told(pool(template, worker(0), exits=(gone,))), Easel())
+    assert " tmpl     4790     3  ready           20 s                 15.0 MiB" in lines
+    assert "     2.0 s ago  template main (4712)  killed from outside" in lines
+
+
 @pytest.mark.parametrize("width", [60, 80, 200])
 def test_long_lines_are_cut_to_the_terminal(width: int) -> None:
     run = RunStatus("GET /" + "x" * 300, "2001:db8::1", 1.0, overdue=False)

@@ -139,6 +139,18 @@ def test_every_worker_says_where_it_is() -> None:
     ]
 
 
+def test_a_template_says_where_it_is_too() -> None:
+    """Where its import hangs is what one most wants to know."""
+    kernel = HearingKernel()
+    kernel.ask(StacksRequested(10, Ticket(1)))
+    run(kernel, policy(size=1, preload=True))
+    assert kernel.answers[Ticket(1)][1:3] == (True, "stacks of 1 worker and 1 template")
+    assert [(told.get("slot"), told["pid"], told["tasks"]) for told in workers(kernel)] == [
+        (0, 102, [{"names": ["child 2"]}]),
+        (None, 101, [{"names": ["child 1"]}]),
+    ]
+
+
 def test_for_one_that_cannot_say_faulthandler_does() -> None:
     kernel = HearingKernel(Script(tells_after=inf, requests=(Request(after=5, lasts=30, line="GET /stuck"),)))
     kernel.ask(StacksRequested(10, Ticket(1)))

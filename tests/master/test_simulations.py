@@ -193,6 +193,24 @@ def no_room_for_another_process() -> tuple[FakeKernel, int]:
     return kernel, serve(kernel)
 
 
+def a_reload_with_templates() -> tuple[FakeKernel, int]:
+    """The template takes its time, the workers don't. One is worn out later."""
+    slow, quick = Script(boots_after=5.0), Script(boots_after=0.01)
+    kernel = FakeKernel({1: slow, 4: slow, 5: Script(boots_after=0.01, limit_after=20)}, quick)
+    kernel.send_signal(10, "SIGHUP")
+    kernel.send_signal(60, "SIGTERM")
+    return kernel, serve(kernel, policy(preload=True, max_requests=100))
+
+
+def a_template_that_dies_and_one_that_hangs() -> tuple[FakeKernel, int]:
+    """Both workers die with the first template; one of the next one's is worn out when that one forks nobody any more."""
+    kernel = FakeKernel({4: Script(forks_after=inf)}, Script(boots_after=1.0))
+    for birth in (1, 2, 3):
+        kernel.end_process(10, birth, Exit(signal=9))
+    kernel.send_signal(200, "SIGTERM")
+    return kernel, serve(kernel, policy(preload=True))
+
+
 SCENARIOS: dict[Callable[[], tuple[FakeKernel, int]], int] = {
     a_day_without_events: 0,
     an_application_that_does_not_import: 4,
@@ -215,6 +233,8 @@ SCENARIOS: dict[Callable[[], tuple[FakeKernel, int]], int] = {
     a_hurried_stop: 0,
     two_pools: 0,
     no_room_for_another_process: 0,
+    a_reload_with_templates: 0,
+    a_template_that_dies_and_one_that_hangs: 0,
 }
 
 

@@ -46,6 +46,7 @@ from workerhub.supervisor import (
     Send,
     Spawn,
     SpawnFailed,
+    SpawnTemplate,
     Started,
     StopListening,
     StopRequested,
@@ -79,6 +80,7 @@ POLICIES = st.builds(
     restart_backoff_max=DURATIONS,
     observe=st.sampled_from([0.0, 1.0, 30.0]),
     reload_deadline=st.sampled_from([5.0, 90.0, 300.0]),
+    preload=st.booleans(),
 )
 PLANS = st.lists(POLICIES, min_size=1, max_size=2, unique_by=lambda one: one.name)
 
@@ -97,13 +99,18 @@ NEXT = {
 class Process:
     """One process of the pretend world."""
 
-    order: Spawn
+    order: Spawn | SpawnTemplate
+    born: bool = True
     ready: bool = False
     failed: bool = False
     told_to_leave: bool = False
     killed: bool = False
     memory: int | None = 50
     runs: tuple[Run, ...] = ()
+
+    @property
+    def is_worker(self) -> bool:
+        return isinstance(self.order, Spawn)
 
 
 class World(RuleBasedStateMachine):
@@ -114,7 +121,7 @@ class World(RuleBasedStateMachine):
         self.now = 0.0
         self.processes: dict[ChildId, Process] = {}
         self.ever: set[ChildId] = set()
-        self.plans: dict[int, set[str]] = {}
+        self.plans: dict[int, dict[str, PoolPolicy]] = {}
         self.policies: list[PoolPolicy] = []
         """All that were ever in force, or tried: a worker has the time that it was given when it was told to leave."""
         self.undecided: int | None = None
@@ -131,7 +138,7 @@ class World(RuleBasedStateMachine):
     @initialize(plans=PLANS)
     def start(self, plans: list[PoolPolicy]) -> None:
         self.supervisor = Supervisor(plans, lambda most: most)
-        self.plans[1] = {one.name for one in plans}
+        self.plans[1] = {one.name: one for one in plans}
         self.policies += plans
         self.tell(Started(self.now))
 
@@ -152,7 +159,7 @@ class World(RuleBasedStateMachine):
 
     def obey(self, command: object) -> Iterable[Event]:
         match command:
-            case Spawn():
+            case Spawn() | SpawnTemplate():
                 return self.spawn(command)
             case Send(child=child, nudge=nudge):
                 self.nudge(child, nudge)
@@ -215,20 +222,40 @@ class World(RuleBasedStateMachine):
             },
         )
 
-    def spawn(self, order: Spawn) -> Iterable[Event]:
+    def spawn(self, order: Spawn | SpawnTemplate) -> Iterable[Event]:
         assert order.child not in self.ever, "a name is never used again"
         assert order.pool in self.plans[order.generation], "a plan that was given back is not needed any more"
         self.ever.add(order.child)
-        self.processes[order.child] = Process(order)
+        template = self.template_for(order)
+        self.processes[order.child] = Process(order, born=template is None)
         assert order.pool not in self.deaf, "who can't be asked anything isn't started"
         pool = self.pool(order.pool)
-        living = [process for process in self.processes.values() if process.order.pool == order.pool]
-        assert len(living) <= pool.slots + pool.policy.surge, "draining and killed ones take room, too"
+        living = [it for it in self.processes.values() if it.order.pool == order.pool and it.is_worker]
+        assert isinstance(order, SpawnTemplate) or len(living) <= pool.slots + pool.policy.surge, (
+            "draining and killed ones take room, too"
+        )
         if self.refuse_forks:
             self.refuse_forks = False
             del self.processes[order.child]
             return [SpawnFailed(self.now, order.child, "no memory")]
-        return [ChildSpawned(self.now, order.child, 100 + int(order.child))]
+        return [ChildSpawned(self.now, order.child, 100 + int(order.child))] if template is None else []
+
+    def template_for(self, order: Spawn | SpawnTemplate) -> Process | None:
+        """Who forks it; None: the master does."""
+        preload = self.plans[order.generation][order.pool].preload
+        if isinstance(order, SpawnTemplate):
+            assert preload
+            there = [it.order for it in self.processes.values() if not (it.is_worker or it.told_to_leave)]
+            assert (order.pool, order.generation) not in {(it.pool, it.generation) for it in there}, "one is enough"
+            return None
+        assert preload is (order.template is not None)
+        if order.template is None:
+            return None
+        template = self.processes[order.template]
+        assert (template.order.pool, template.order.generation) == (order.pool, order.generation)
+        assert template.ready, "who isn't ready has nothing that could be forked"
+        assert not template.told_to_leave
+        return template
 
     def nudge(self, child: ChildId, nudge: Nudge) -> None:
         assert child in self.processes, "who is reaped is not told anything"
@@ -242,17 +269,20 @@ class World(RuleBasedStateMachine):
         """Whether the master may tell it to leave without a loss for anybody."""
         order = self.processes[child].order
         pool = self.pool(order.pool)
+        if isinstance(order, SpawnTemplate):
+            return order.generation != pool.generation or pool.standing is Standing.CLOSING
         others = [
             other
             for name, other in self.processes.items()
-            if (other.order.pool, other.order.slot) == (order.pool, order.slot) and name != child
+            if isinstance(other.order, Spawn) and name != child
+            and (other.order.pool, other.order.slot) == (order.pool, order.slot)
             and other.ready and not other.told_to_leave
         ]  # fmt: skip
         on_trial = next(known.on_trial for known in self.supervisor.children() if known.id == child)
         return bool(others) or on_trial or order.slot >= pool.slots or pool.standing is Standing.CLOSING
 
     def check(self) -> None:
-        known = {child.id: child for child in self.supervisor.children()}
+        known = {child.id: child for child in [*self.supervisor.children(), *self.supervisor.templates()]}
         assert set(known) == set(self.processes), "who lives is known, and nobody else"
         for pool in self.pools():
             for slot in range(pool.size):
@@ -309,7 +339,7 @@ class World(RuleBasedStateMachine):
     @precondition(running)
     @rule(data=st.data())
     def becomes_ready(self, data: st.DataObject) -> None:
-        if (child := self.pick(data, ready=False, failed=False, killed=False)) is not None:
+        if (child := self.pick(data, born=True, ready=False, failed=False, killed=False)) is not None:
             self.processes[child].ready = True
             self.tell(ChildReady(self.now, child))
 
@@ -317,40 +347,65 @@ class World(RuleBasedStateMachine):
     @rule()
     def all_become_ready(self) -> None:
         for child, process in list(self.processes.items()):
-            if not (process.ready or process.failed or process.killed) and self.left is None:
+            if process.born and not (process.ready or process.failed or process.killed) and self.left is None:
                 process.ready = True
                 self.tell(ChildReady(self.now, child))
 
     @precondition(running)
     @rule(data=st.data())
     def reports_a_failure(self, data: st.DataObject) -> None:
-        if (child := self.pick(data, failed=False, killed=False)) is not None:
+        if (child := self.pick(data, born=True, failed=False, killed=False)) is not None:
             self.processes[child].failed = True
             self.tell(ChildFailed(self.now, child, "broken", "Traceback"))
 
     @precondition(running)
     @rule(data=st.data(), how=st.sampled_from(EXITS))
     def exits(self, data: st.DataObject, how: Exit) -> None:
-        if (child := self.pick(data)) is not None:
+        if (child := self.pick(data, born=True)) is not None:
             self.end(child, Exit(signal=9) if self.processes[child].killed else how)
 
     @precondition(running)
     @rule()
     def everyone_told_to_leave_does(self) -> None:
         for child, process in list(self.processes.items()):
-            if process.told_to_leave and self.left is None:
+            if process.told_to_leave and process.born and self.left is None and child in self.processes:
                 self.end(child, Exit(signal=9) if process.killed else Exit(code=0))
 
     def end(self, child: ChildId, how: Exit) -> None:
         process = self.processes.pop(child)
+        unborn = [name for name, other in self.processes.items() if self.is_to_fork(child, other)]
         before = len(self.supervisor.children())
         self.tell(ChildExited(self.now, child, how, Reading(0, process.runs)))
         assert child not in {other.id for other in self.supervisor.children()}, before
+        for name in unborn:
+            self.is_stillborn(name)
+
+    def is_to_fork(self, template: ChildId, other: Process) -> bool:
+        return not other.born and isinstance(other.order, Spawn) and other.order.template == template
+
+    def is_stillborn(self, child: ChildId) -> None:
+        if self.left is None:
+            del self.processes[child]
+            self.tell(SpawnFailed(self.now, child, "its template is gone"))
+
+    @precondition(running)
+    @rule(data=st.data())
+    def is_forked(self, data: st.DataObject) -> None:
+        if (child := self.pick(data, born=False)) is not None:
+            self.fork(child)
+
+    def fork(self, child: ChildId) -> None:
+        if self.refuse_forks:
+            self.refuse_forks = False
+            self.is_stillborn(child)
+        else:
+            self.processes[child].born = True
+            self.tell(ChildSpawned(self.now, child, 100 + int(child)))
 
     @precondition(running)
     @rule(data=st.data())
     def reaches_its_limit(self, data: st.DataObject) -> None:
-        if (child := self.pick(data, ready=True)) is not None:
+        if (child := self.pick(data, ready=True, is_worker=True)) is not None:
             self.tell(LimitReached(self.now, child))
 
     @precondition(running)
@@ -362,7 +417,7 @@ class World(RuleBasedStateMachine):
     @precondition(running)
     @rule(data=st.data(), timeout=st.sampled_from([1.0, 30.0, inf]))
     def gets_a_request(self, data: st.DataObject, timeout: float) -> None:
-        if (child := self.pick(data, ready=True)) is not None:
+        if (child := self.pick(data, ready=True, is_worker=True)) is not None:
             process = self.processes[child]
             run = Run(len(process.runs), self.now, self.now + timeout, "GET /", "192.0.2.1")
             process.runs = (*process.runs, run)
@@ -370,7 +425,7 @@ class World(RuleBasedStateMachine):
     @precondition(running)
     @rule(data=st.data())
     def finishes_a_request(self, data: st.DataObject) -> None:
-        if (child := self.pick(data, ready=True)) is not None:
+        if (child := self.pick(data, ready=True, is_worker=True)) is not None:
             self.processes[child].runs = self.processes[child].runs[1:]
 
     @precondition(running)
@@ -401,7 +456,7 @@ class World(RuleBasedStateMachine):
 
     def load(self, policies: tuple[PoolPolicy, ...]) -> None:
         assert self.loading is not None
-        self.plans[self.loading], self.loading = {one.name for one in policies}, None
+        self.plans[self.loading], self.loading = {one.name: one for one in policies}, None
         self.policies += policies
         self.tell(PlanLoaded(self.now, policies))
 
@@ -435,6 +490,8 @@ class World(RuleBasedStateMachine):
                 return
             if self.loading is not None:
                 self.loads_the_same()
+            elif unborn := [child for child, process in self.processes.items() if not process.born]:
+                self.fork(unborn[0])
             elif busy := [
                 child for child, process in self.processes.items() if process.told_to_leave or process.failed
             ]:
@@ -448,11 +505,16 @@ class World(RuleBasedStateMachine):
         )
 
     def at_rest(self) -> bool:
-        wanted = {(pool.name, slot, self.supervisor.generation) for pool in self.pools() for slot in range(pool.size)}
-        children = self.supervisor.children()
-        if self.undecided is not None or self.supervisor.reloading is not None or len(children) != len(wanted):
+        slots = {(pool.name, slot, self.supervisor.generation) for pool in self.pools() for slot in range(pool.size)}
+        homes = {(pool.name, self.supervisor.generation) for pool in self.pools() if pool.policy.preload}
+        children, templates = self.supervisor.children(), self.supervisor.templates()
+        if self.undecided is not None or self.supervisor.reloading is not None:
             return False
-        if {(child.pool, child.slot, child.generation) for child in children if child.serves} != wanted:
+        if (len(children), len(templates)) != (len(slots), len(homes)):
+            return False
+        if {(child.pool, child.generation) for child in templates if child.state is State.READY} != homes:
+            return False
+        if {(child.pool, child.slot, child.generation) for child in children if child.serves} != slots:
             return False
         assert not self.unanswered, "who waited for this hears of it"
         return True
@@ -477,7 +539,7 @@ class World(RuleBasedStateMachine):
         ) + max(policy.kill_timeout for policy in self.policies)
         for _ in range(1000):
             for child, process in list(self.processes.items()):
-                if process.killed and self.left is None:
+                if process.killed and process.born and self.left is None and child in self.processes:
                     self.end(child, Exit(signal=9))
             if self.left is not None:
                 assert self.now - begun <= bound + 0.001

@@ -61,6 +61,15 @@ def test_a_worker_that_serves() -> None:
     )
 
 
+def test_a_template_stands_before_its_workers_without_a_slot() -> None:
+    with quietly(policy(size=1, preload=True)) as book:
+        book >> Started(0) >> spawned(1) >> ready(1, at=0) >> spawned(2) >> ready(2, at=0) >> exited(1, SEGFAULT, at=3)
+        (pool,) = look(book, 10.0).pools
+    assert [(one.slot, one.pid, one.state) for one in pool.workers] == [(None, None, "booting"), (0, 102, "ready")]
+    assert (pool.serving, pool.size) == (1, 1)
+    assert pool.exits == (ExitStatus(7.0, None, 1, 101, "crashed", "crashed (SIGSEGV)", trouble=True),)
+
+
 def test_of_many_requests_the_oldest_are_shown() -> None:
     with story(policy(size=1)) as book:
         serving(book, 1)

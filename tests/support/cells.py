@@ -48,6 +48,7 @@ POLICIES: Mapping[str, str] = {
     # The pool
     "HUP": "HUP replaces every worker, new before old, without a failed request.",
     "switch": "HUP with another `worker.class` moves the running pool to that class without a failed request.",
+    "preload": "With `preload` a template imports the application and forks the workers: after a crash, after its own end, and anew at each reload.",
     "scale": "TTIN and TTOU start and drain one worker.",
     "logs": "USR1 opens the logs anew; each request is one access line; what the application raises is in the error log.",
     # Clients

@@ -19,6 +19,7 @@ from workerhub.supervisor import (
     Run,
     Send,
     Spawn,
+    SpawnTemplate,
     Started,
     Supervisor,
 )
@@ -74,8 +75,20 @@ def serving(book: Playbook, size: int = 2, at: float = 0) -> None:
     book << Logged("info", f"main: {size} of {size} workers ready")  # as above
 
 
-def spawn(number: int, *, slot: int = 0, generation: int = 1, pool: str = "main", after: int | None = None) -> Spawn:
-    return Spawn(ChildId(number), pool, slot, generation, after)
+def spawn(
+    number: int,
+    *,
+    slot: int = 0,
+    generation: int = 1,
+    pool: str = "main",
+    after: int | None = None,
+    template: int | None = None,
+) -> Spawn:
+    return Spawn(ChildId(number), pool, slot, generation, after, None if template is None else ChildId(template))
+
+
+def spawn_template(number: int, *, generation: int = 1, pool: str = "main") -> SpawnTemplate:
+    return SpawnTemplate(ChildId(number), pool, generation)
 
 
 def spawned(number: int, *, at: float = 0) -> ChildSpawned:

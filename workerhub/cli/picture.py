@@ -153,8 +153,10 @@ def _worker(worker: Mapping[str, Any], easel: Easel, *, reloading: bool) -> Iter
     memory = "" if worker["memory"] is None else f"{worker['memory'] / (1 << 20):.1f} MiB"
     state = easel.paint(f"{worker['state']:<10}", _COLOURS.get(worker["state"]))
     pid = "" if worker["pid"] is None else worker["pid"]
+    slot = "tmpl" if worker["slot"] is None else worker["slot"]
+    requests = "" if worker["slot"] is None else f"{worker['requests']:,}"
     yield (
-        f"{worker['slot']:>5} {pid:>8} {worker['generation']:>5}  {state} {_age(age):>9} {worker['requests']:>12,} {memory:>11}"
+        f"{slot:>5} {pid:>8} {worker['generation']:>5}  {state} {_age(age):>9} {requests:>12} {memory:>11}"
         f" {worker['busy'] or '':>5}"
     ).rstrip()
     if worker["leaving"] and not (reloading and worker["state"] == "outgoing"):  # which says it all
@@ -178,7 +180,8 @@ def _exits(pool: Mapping[str, Any], easel: Easel) -> Iterator[str]:
     if exits:
         yield easel.paint(f"Lately gone from {pool['name']}", dim=True)
     for gone in exits:
-        who = f"{pool['name']}/{gone['slot']}" + (f" ({gone['pid']})" if gone["pid"] is not None else "")
+        name = f"{pool['name']}/{gone['slot']}" if gone["slot"] is not None else f"template {pool['name']}"
+        who = name + (f" ({gone['pid']})" if gone["pid"] is not None else "")
         start = f"{_age(gone['ago']) + ' ago':>14}  {who}  "
         for line in easel.wrap(start, gone["reason"], lines=2):
             yield easel.paint(line, "red" if gone["trouble"] else None)

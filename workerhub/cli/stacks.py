@@ -40,9 +40,8 @@ def stacks(server: RunningServer, *, as_json: bool) -> int:
 
 def _worker(worker: Mapping[str, Any]) -> Iterator[str]:
     """One worker: a line about it, then a block for each place."""
-    yield (
-        f"worker {worker['pool']}/{worker['slot']} (pid {worker['pid']}, generation {worker['generation']}, {worker['state']})"
-    )
+    name = f"worker {worker['pool']}/{worker['slot']}" if "slot" in worker else f"template {worker['pool']}"
+    yield (f"{name} (pid {worker['pid']}, generation {worker['generation']}, {worker['state']})")
     if worker.get("note"):
         yield f"  {worker['note']}"
     yield from _runs(worker.get("runs", ()), "  ")

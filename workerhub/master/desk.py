@@ -58,7 +58,7 @@ class Desk:
             case StatusRequested(ticket=ticket):
                 self._tell_status(ticket)
             case StacksRequested(ticket=ticket):
-                self._inquiry.ask(ticket, self._supervisor.children())
+                self._inquiry.ask(ticket, [*self._supervisor.children(), *self._supervisor.templates()])
             case DiffRequested(ticket=ticket):
                 self._look_ahead(ticket)
             case TaskEnded(task=task) if task == LOOKING_AHEAD:
@@ -106,7 +106,8 @@ class Desk:
     def _status(self) -> ServerStatus:
         now = self._kernel.now()
         fresh = now - self._weighed < WEIGHED_FOR
-        readings = self._kernel.read_board({} if fresh else {child.id: 0 for child in self._supervisor.children()})
+        everyone = [*self._supervisor.children(), *self._supervisor.templates()]
+        readings = self._kernel.read_board({} if fresh else {child.id: 0 for child in everyone})
         if not fresh:
             self._weighed = now
             self._weights = {child: reading.memory for child, reading in readings.items()}

@@ -8,7 +8,7 @@ What it leaves within `DUMP_PATIENCE` is all there is.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from workerhub.kernel.protocol import Kernel
@@ -97,8 +97,9 @@ class Inquiry:
             return
         self.deadline = None
         workers = list(self._asked.values())
-        silent = sum("tasks" not in worker and "dump" not in worker and "note" in worker for worker in workers)
-        told = f"stacks of {count(len(workers) - silent, 'worker')}"
+        told_by = [worker for worker in workers if not _is_silent(worker)]
+        silent = len(workers) - len(told_by)
+        told = f"stacks of {_counted(told_by)}"
         for ticket in self._tickets:
             self._kernel.answer(
                 ticket,
@@ -108,6 +109,17 @@ class Inquiry:
                 fields={"workers": workers},
             )
         self._tickets, self._asked = [], {}
+
+
+def _is_silent(told: Mapping[str, Any]) -> bool:
+    return "tasks" not in told and "dump" not in told and "note" in told
+
+
+def _counted(told: Sequence[Mapping[str, Any]]) -> str:
+    """In words: "3 workers", "3 workers and 1 template"."""
+    templates = sum("slot" not in one for one in told)
+    workers = count(len(told) - templates, "worker")
+    return f"{workers} and {count(templates, 'template')}" if templates else workers
 
 
 def _who(child: Child) -> dict[str, Any]:

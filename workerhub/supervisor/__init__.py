@@ -6,6 +6,7 @@
 * `policy` — the operator's numbers, and the arithmetic with them.
 * `children`, `pool`, `pools` — the record of what is.
 * `budget` — how fast and how often workers are restarted.
+* `templates` — who forks the workers, with `preload`.
 * `replacement` — which slots are empty, who gets a successor, who leaves.
 * `watch` — request deadlines.
 * `recycle` — which workers are worn out: requests, memory, age.

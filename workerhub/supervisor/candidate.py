@@ -12,6 +12,7 @@ from workerhub.supervisor.policy import PoolPolicy
 from workerhub.supervisor.pool import Pool, Standing
 from workerhub.supervisor.pools import Pools
 from workerhub.supervisor.states import FORCED, Input, State
+from workerhub.supervisor.templates import end_trial, provide
 from workerhub.supervisor.words import why_lost
 
 
@@ -62,18 +63,22 @@ class Candidate:
         return max((policy.observe for policy in self.policies.values()), default=0.0)
 
     def miss_first(self, now: float, lost: Sequence[Child]) -> None:
-        """Those of the first workers that are lost have to be started again, on the new generation's own restart budget."""
+        """First workers, and their templates, that are lost have to be started again, on the new generation's own restart budget."""
         for child in lost:
+            if not child.on_trial or child.generation != self.generation:
+                continue
+            self._budgets[child.pool].went_down(now)
             if self._first.get(child.pool) is child:
                 del self._first[child.pool]
-                self._budgets[child.pool].went_down(now)
 
     def start_first(self, now: float) -> None:
         """Start the first worker of every pool that has none, whatever back-off the old generation is in: this may be the cure."""
         for name, policy in self.policies.items():
             pool, budget = self._pools[name], self._budgets[name]
             spoken_for = len(pool.empty_slots()) if pool.standing is Standing.IN_FORCE else 0
-            if name not in self._first and budget.may_start(now) and pool.has_room(spoken_for):
+            may_start = budget.may_start(now)
+            provided = provide(pool, self.generation, policy, budget, now)
+            if may_start and provided and name not in self._first and pool.has_room(spoken_for):
                 budget.started(now)
                 self._first[name] = pool.try_out(self.generation, policy, now)
 
@@ -87,11 +92,11 @@ class Candidate:
 
     def moments(self) -> list[float | None]:
         """When to look again, if nothing happens before."""
-        waiting = [budget.due for name, budget in self._budgets.items() if name not in self._first]
-        if not self.first_ready():
-            return waiting
-        return [max(child.ready_at + self.policies[child.pool].observe for child in self._first.values()
-                    if child.ready_at is not None)]  # fmt: skip
+        moments = [budget.due for budget in self._budgets.values()]
+        if self.first_ready():
+            moments.append(max(child.ready_at + self.policies[child.pool].observe for child in self._first.values()
+                               if child.ready_at is not None))  # fmt: skip
+        return moments
 
     def fault(self, now: float, lost: Sequence[Child]) -> Fault | None:
         """What speaks against it.
@@ -117,6 +122,7 @@ class Candidate:
             child.on_trial = False
         self._first = {}
         for name, policy in self.policies.items():
+            end_trial(self._pools[name])
             self._pools.hand_over(name, self.generation, policy, self._budgets[name])
 
     def dismiss(self, now: float) -> None:
@@ -124,6 +130,8 @@ class Candidate:
         for child in self._first.values():
             self._pools[child.pool].dismiss(child, Input.DRAIN, Cause.ABANDONED, now)
         self._first = {}
+        for pool in self.pools():
+            end_trial(pool)
 
     def pools(self) -> list[Pool]:
         """The pools that it names."""

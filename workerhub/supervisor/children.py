@@ -28,7 +28,10 @@ class Child:
         request_timeout: the limit it was started with; a run that begins now can't be overdue earlier.
         allowance: what it may use up before it is replaced.
         since: when it entered its state.
-        on_trial: it is a new generation's first worker, and that one isn't proven yet.
+        on_trial: it is a new generation's first worker, or the template of one, and the generation isn't proven yet.
+        is_template: it forks workers, and serves nobody; it has no slot.
+        template: of a worker, who forks it; None: the master.
+        forked_at: of a template, when it last forked a worker.
         deadline: when its state ends by force; None: never.
         leave: why it is to leave, once that is decided; None while it is wanted.
         leaving_since: when it was told to leave.
@@ -54,6 +57,9 @@ class Child:
     state: State = State.BOOTING
     pid: int | None = None
     on_trial: bool = False
+    is_template: bool = False
+    template: ChildId | None = None
+    forked_at: float = 0.0
     deadline: float | None = None
     leave: Cause | None = None
     leaving_since: float | None = None
@@ -71,12 +77,14 @@ class Child:
     unkillable: bool = False
 
     def __str__(self) -> str:
-        return f"worker {self.pool}/{self.slot}" + (f" ({self.pid})" if self.pid is not None else "")
+        who = f"template {self.pool}" if self.is_template else f"worker {self.pool}/{self.slot}"
+        return who if self.pid is None else f"{who} ({self.pid})"
 
     @property
     def facts(self) -> dict[str, object]:
         """The fields that every line about this child carries."""
-        return {"pool": self.pool, "slot": self.slot, "generation": self.generation, "pid": self.pid}
+        slot = {} if self.is_template else {"slot": self.slot}
+        return {"pool": self.pool, **slot, "generation": self.generation, "pid": self.pid}
 
     def facts_of(self, cause: Cause) -> dict[str, object]:
         """The same, for a line that tells why it goes."""
@@ -85,7 +93,7 @@ class Child:
     @property
     def serves(self) -> bool:
         """It takes requests and is counted on."""
-        return self.state in SERVING
+        return self.state in SERVING and not self.is_template
 
     @property
     def expires(self) -> float | None:
@@ -96,7 +104,7 @@ class Child:
 
 
 class Children:
-    """A pool's children by name, oldest first. Those told to leave, and those killed but not reaped, are among them."""
+    """Children by name, oldest first. Those told to leave, and those killed but not reaped, are among them."""
 
     def __init__(self) -> None:
         self._by_id: dict[ChildId, Child] = {}

@@ -63,7 +63,7 @@ def page() -> str:
 
 DEADLINES = {
     State.BOOTING: "`timeouts.boot`",
-    State.READY: "none",
+    State.READY: "none; of a template, until when it has to have forked what it was told to",
     State.OUTGOING: "none: the replacement's readiness ends it",
     State.STUCK: "none: the replacement's readiness ends it",
     State.CANCELLED: "`timeouts.kill`",

@@ -54,6 +54,7 @@ class Cause(Enum):
     SURPLUS = "its slot is filled already"
     STUCK = "a request could not be ended"
     NOT_DRAINED = "did not finish within timeouts.graceful"
+    STALLED = "forked nobody any more"
     BOOT_TIMEOUT = "not ready within timeouts.boot"
     APP_FAILED = "the application failed to load"
     SETUP_FAILED = "the worker could not be set up"

@@ -15,6 +15,7 @@ from workerhub.supervisor.exits import BOOT_VERDICTS, HARMLESS, Cause
 from workerhub.supervisor.partings import parting
 from workerhub.supervisor.pool import Pool
 from workerhub.supervisor.states import LEAVING, Input
+from workerhub.supervisor.templates import forsaken
 from workerhub.supervisor.words import farewell, seconds, why_gone
 
 
@@ -39,8 +40,9 @@ class Farewell:
         child.detail = "\n".join(text for text in (child.failure.detail if child.failure else "", event.dump) if text)
         if not final or pool.boot.is_news(child.failure):
             self._tell(child, event, cause, mishap=mishap)
-        code, signal = event.exit.code, event.exit.signal
-        self._decisions.add(RunHook("worker_exited", {**child.facts_of(cause), "code": code, "signal": signal}))
+        if not child.is_template:
+            code, signal = event.exit.code, event.exit.signal
+            self._decisions.add(RunHook("worker_exited", {**child.facts_of(cause), "code": code, "signal": signal}))
         if counts:
             pool.boot.hopeless = pool.boot.hopeless or final
             self._charge(pool, event.at)
@@ -52,10 +54,11 @@ class Farewell:
 
     def unborn(self, pool: Pool, child: Child, event: SpawnFailed) -> None:
         """A child could not even be started."""
-        self._decisions.log("error", f"{child} could not be started: {event.reason}", child.facts_of(Cause.UNBORN))
+        level: Level = "warning" if forsaken(pool, child) else "error"
+        self._decisions.log(level, f"{child} could not be started: {event.reason}", child.facts_of(Cause.UNBORN))
         if child.state not in LEAVING:
             self._lost.append(child)
-            if child.generation == pool.generation:
+            if child.generation == pool.generation and not forsaken(pool, child):
                 self._charge(pool, event.at)
         child.leave = child.leave or Cause.UNBORN
         pool.partings.add(parting(child, event.at, Cause.UNBORN, f"{Cause.UNBORN.value}: {event.reason}"))
@@ -70,6 +73,14 @@ class Farewell:
             "error", f"{child} was not ready within {waited}; it is ended", child.facts_of(Cause.BOOT_TIMEOUT)
         )
         if child.generation == pool.generation:
+            self._charge(pool, now)
+
+    def stalled(self, pool: Pool, template: Child, now: float) -> None:
+        """A template doesn't fork whom it was told to. As with one that is too late, this counts, not its end."""
+        template.leave = Cause.STALLED
+        self._lost.append(template)
+        self._decisions.log("error", f"{template} forks nobody any more; it is ended", template.facts_of(Cause.STALLED))
+        if template.generation == pool.generation:
             self._charge(pool, now)
 
     def _tell(self, child: Child, event: ChildExited, cause: Cause, *, mishap: bool) -> None:

@@ -6,6 +6,7 @@ from workerhub.supervisor.commands import RunHook
 from workerhub.supervisor.exits import ServerExit
 from workerhub.supervisor.pool import Pool
 from workerhub.supervisor.pools import Pools
+from workerhub.supervisor.templates import about_to_fork
 from workerhub.supervisor.words import seconds
 
 
@@ -75,7 +76,7 @@ class Health:
     @staticmethod
     def _lost_at(pool: Pool) -> float | None:
         """When a pool with nothing healthy is given up; what boots has its chance first."""
-        if pool.down_since is None or pool.children.booting():
+        if pool.down_since is None or pool.booting() or about_to_fork(pool):
             return None
         return pool.down_since + pool.policy.restart_period
 

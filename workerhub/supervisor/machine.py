@@ -24,6 +24,7 @@ from workerhub.supervisor.scale import Scaling
 from workerhub.supervisor.states import Input, State
 from workerhub.supervisor.status import ServerStatus, picture
 from workerhub.supervisor.stop import Stop
+from workerhub.supervisor.templates import retire_unneeded, set_deadlines
 from workerhub.supervisor.upgrade import Upgrade
 from workerhub.supervisor.watch import Watch
 from workerhub.supervisor.words import seconds
@@ -68,7 +69,7 @@ class Supervisor:
             return None
         moments = [self._watch.look_at, self._upgrade.deadline]
         for pool in self._pools:
-            moments += [child.deadline for child in pool.children]
+            moments += [child.deadline for child in pool.everyone()]
             moments.append(pool.budget.due)
         if self._stop is not None:
             moments.append(self._stop.next_deadline(list(self._pools)))
@@ -98,8 +99,12 @@ class Supervisor:
         return self._reload.progress
 
     def children(self) -> list[Child]:
-        """A look at everyone who isn't reaped; to read, not to change."""
+        """A look at every worker that isn't reaped; to read, not to change."""
         return [child for pool in self._pools for child in pool.children]
+
+    def templates(self) -> list[Child]:
+        """A look at every template that isn't reaped; to read, not to change."""
+        return [child for pool in self._pools for child in pool.templates]
 
     # --- taking events down -------------------------------------------------------------------------------------------------
 
@@ -118,7 +123,10 @@ class Supervisor:
     @_on.register
     def _(self, event: events.ChildSpawned) -> None:
         if found := self._pools.find(event.child):
-            found[1].pid = event.pid
+            pool, child = found
+            child.pid = event.pid
+            if child.template is not None and (template := pool.templates.get(child.template)) is not None:
+                template.forked_at = event.at
 
     @_on.register
     def _(self, event: events.SpawnFailed) -> None:
@@ -260,12 +268,14 @@ class Supervisor:
             self._watch.settle(list(self._pools), now, memory)
 
     def _overrun(self, pool: Pool, now: float) -> None:
-        for child in pool.children:
+        for child in pool.everyone():
             if child.deadline is None or now < child.deadline:
                 continue
             match child.state:
                 case State.BOOTING:
                     self._farewell.too_late(pool, child, now)
+                case State.READY:
+                    self._farewell.stalled(pool, child, now)
                 case State.DRAINING if child.leave is not Cause.STUCK:
                     child.leave = Cause.NOT_DRAINED
                 case State.KILLED:
@@ -276,6 +286,11 @@ class Supervisor:
             pool.put(child, Input.OVERDUE, now)
 
     def _staff(self, pool: Pool, now: float) -> None:
+        retire_unneeded(pool, now)
+        self._fill(pool, now)
+        set_deadlines(pool)
+
+    def _fill(self, pool: Pool, now: float) -> None:
         if self._stop is not None:
             if pool.standing is Standing.IN_FORCE and self._stop.holds_off(pool, now):
                 fill(pool, now, replacing=False)

@@ -16,10 +16,10 @@ KEPT: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class Parting:
-    """One exit. `reason` completes the sentence "worker main/0 is gone: ..."."""
+    """One exit. `reason` completes the sentence "worker main/0 is gone: ..."; `slot` is None for a template's."""
 
     at: float
-    slot: int
+    slot: int | None
     generation: int
     pid: int | None
     cause: Cause
@@ -28,7 +28,7 @@ class Parting:
 
 def parting(child: Child, at: float, cause: Cause, reason: str) -> Parting:
     """Write a child's exit down."""
-    return Parting(at, child.slot, child.generation, child.pid, cause, reason)
+    return Parting(at, None if child.is_template else child.slot, child.generation, child.pid, cause, reason)
 
 
 class Partings:

@@ -10,16 +10,19 @@ from workerhub.slotted import dataclass
 from workerhub.supervisor.boot import BootReport
 from workerhub.supervisor.budget import RestartBudget
 from workerhub.supervisor.children import Child, Children
-from workerhub.supervisor.commands import Send, Spawn
+from workerhub.supervisor.commands import Send, Spawn, SpawnTemplate
 from workerhub.supervisor.decisions import Decisions
 from workerhub.supervisor.events import ChildId
 from workerhub.supervisor.exits import Cause
 from workerhub.supervisor.partings import Partings
-from workerhub.supervisor.policy import Draw, PoolPolicy, allowance
+from workerhub.supervisor.policy import Allowance, Draw, PoolPolicy, allowance
 from workerhub.supervisor.states import HOLDING, LEAVING, TABLE, Input, State
 
 ABORT_PATIENCE = 5.0
 """Seconds. The longest that a worker told to leave at once may take, however long `timeouts.kill` is: its own clean-up, no requests."""
+
+NO_SLOT = -1
+"""In the place of a template's slot."""
 
 REAP_PATIENCE = 10.0
 """Seconds between SIGKILL and the complaint that the process is still there."""
@@ -68,6 +71,9 @@ class Pool:
         self.former: Terms | None = None
         """What it goes back to if the reload fails that runs it now; None: there is nothing to go back from."""
         self.children = Children()
+        """The workers."""
+        self.templates = Children()
+        """Who forks them, with `preload`."""
         self.partings = Partings()
         self.budget = RestartBudget(policy)
         self.boot = BootReport(policy.name, supplies.decisions)
@@ -83,6 +89,14 @@ class Pool:
     def name(self) -> str:
         """As in the configuration."""
         return self.policy.name
+
+    def everyone(self) -> list[Child]:
+        """Workers and templates: all that aren't reaped."""
+        return [*self.children, *self.templates]
+
+    def booting(self) -> list[Child]:
+        """Who is on its way, and may come to serve or to fork who does."""
+        return [*self.children.booting(), *self.templates.booting()]
 
     def in_slot(self, slot: int) -> list[Child]:
         """Who holds the slot, a worker on trial left aside."""
@@ -136,6 +150,15 @@ class Pool:
         child.on_trial = True
         return child
 
+    def spawn_template(self, generation: int, policy: PoolPolicy, now: float) -> None:
+        """Start a template; of another generation than the one that the pool is run by, on trial."""
+        name = ChildId(next(self._supplies.ids))
+        template = Child(name, self.name, NO_SLOT, generation, now, None, Allowance(None, None, None), is_template=True)
+        template.deadline = now + policy.boot_timeout
+        template.on_trial = generation != self.generation
+        self.templates.add(template)
+        self._supplies.decisions.add(SpawnTemplate(name, self.name, generation))
+
     def put(self, child: Child, input_: Input, now: float) -> None:
         """Do what the table says."""
         cell = TABLE[child.state][input_]
@@ -147,7 +170,7 @@ class Pool:
         for nudge in cell.nudges:
             self._supplies.decisions.add(Send(child.id, nudge))
         if cell.to is State.GONE:
-            self.children.remove(child)
+            (self.templates if child.is_template else self.children).remove(child)
 
     def dismiss(self, child: Child, input_: Input, why: Cause, now: float) -> None:
         """Tell a child to leave, unless it was told already; the first reason stands."""
@@ -171,9 +194,14 @@ class Pool:
         name, allowed = ChildId(next(self._supplies.ids)), allowance(policy, self._supplies.draw)
         child = Child(name, self.name, slot, generation, now, policy.request_timeout, allowed)
         child.deadline = now + policy.boot_timeout
+        child.template = self._forks(generation) if policy.preload else None
         self.children.add(child)
-        self._supplies.decisions.add(Spawn(name, self.name, slot, generation, allowed.requests))
+        self._supplies.decisions.add(Spawn(name, self.name, slot, generation, allowed.requests, child.template))
         return child
+
+    def _forks(self, generation: int) -> ChildId:
+        """Who forks workers of that generation; is ready, as nobody is started before (see `templates`)."""
+        return next(it.id for it in self.templates if it.generation == generation and it.state is State.READY)
 
     def _run_by(self, terms: Terms) -> None:
         self.generation, self.policy, self.budget = terms.generation, terms.policy, terms.budget
@@ -185,8 +213,8 @@ class Pool:
         match child.state:
             case State.CANCELLED:
                 return now + self.policy.kill_timeout
-            case State.DRAINING:
-                return told + self.policy.graceful_timeout
+            case State.DRAINING:  # a template has nothing to finish
+                return told + (self.policy.kill_timeout if child.is_template else self.policy.graceful_timeout)
             case State.ABORTING:
                 return now + min(self.policy.kill_timeout, ABORT_PATIENCE)
             case State.KILLED:

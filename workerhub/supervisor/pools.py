@@ -45,7 +45,7 @@ class Pools:
     def find(self, name: ChildId) -> tuple[Pool, Child] | None:
         """The child of that name and its pool, unless it is reaped."""
         for pool in self:
-            if (child := pool.children.get(name)) is not None:
+            if (child := pool.children.get(name) or pool.templates.get(name)) is not None:
                 return pool, child
         return None
 
@@ -93,7 +93,7 @@ class Pools:
 
     def _close(self, pool: Pool, why: Cause, now: float) -> None:
         pool.standing = Standing.CLOSING
-        for child in pool.children:
+        for child in pool.everyone():
             pool.dismiss(child, Input.DRAIN, why, now)
 
     def forget_closed(self) -> None:
@@ -101,7 +101,7 @@ class Pools:
         self._by_name = {
             name: pool
             for name, pool in self._by_name.items()
-            if pool.standing is not Standing.CLOSING or len(pool.children)
+            if pool.standing is not Standing.CLOSING or pool.everyone()
         }
 
     def _admit(self, policy: PoolPolicy, standing: Standing) -> None:

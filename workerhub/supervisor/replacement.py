@@ -11,6 +11,7 @@ from workerhub.supervisor.children import Child
 from workerhub.supervisor.exits import Cause
 from workerhub.supervisor.pool import Pool
 from workerhub.supervisor.states import HOLDING, Input, State
+from workerhub.supervisor.templates import provide
 
 
 def retire_replaced(pool: Pool, now: float) -> None:
@@ -31,7 +32,7 @@ def retire_replaced(pool: Pool, now: float) -> None:
 
 def fill(pool: Pool, now: float, *, replacing: bool) -> None:
     """Start what is missing, and successors if `replacing`, as far as the budget and the room allow."""
-    if not pool.budget.may_start(now):
+    if not pool.budget.may_start(now) or not provide(pool, pool.generation, pool.policy, pool.budget, now):
         return
     for slot in pool.empty_slots():
         if pool.has_room():

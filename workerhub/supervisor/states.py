@@ -21,6 +21,9 @@ uninterruptible system call; all one can do is say so, and ask again.
 
 Each state but READY, OUTGOING, STUCK and GONE has a deadline, set on entering it; OVERDUE is that deadline passing. GONE is final.
 
+A template (`preload`) lives by the same table. Only a template has a deadline while it is READY, and only while there is a worker that it
+was told to fork and hasn't forked.
+
 What doesn't fit the table, and where it is decided: *which* child receives REPLACE, DRAIN, FINISH or ABORT, and when, is the business
 of `replacement`, `reload` and `stop`; STICK and HOPELESS are found by `watch`. Nothing outside this file says what state follows which.
 """
@@ -123,7 +126,7 @@ TABLE: Final[Mapping[State, Mapping[Input, Cell]]] = {
         Input.READY: NOTHING,
         Input.FAILED: NOTHING,
         Input.EXITED: _to(State.GONE),
-        Input.OVERDUE: NOTHING,
+        Input.OVERDUE: _to(State.ABORTING, Nudge.DUMP, Nudge.ABORT),
         Input.REPLACE: _to(State.OUTGOING),
         Input.KEEP: NOTHING,
         Input.STICK: _to(State.STUCK, Nudge.DUMP),

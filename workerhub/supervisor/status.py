@@ -30,9 +30,10 @@ class RunStatus:
 
 @dataclass(frozen=True, slots=True)
 class WorkerStatus:
-    """A worker that isn't reaped.
+    """A worker that isn't reaped, or a template.
 
     Attributes:
+        slot: its place in the pool; None: it is a template, which forks workers.
         state: a word of `states.State`.
         in_state: how long it has been in it.
         age: how long it has been ready; None before.
@@ -43,7 +44,7 @@ class WorkerStatus:
         running: the oldest of them, the oldest first.
     """
 
-    slot: int
+    slot: int | None
     generation: int
     pid: int | None
     state: str
@@ -58,10 +59,10 @@ class WorkerStatus:
 
 @dataclass(frozen=True, slots=True)
 class ExitStatus:
-    """A worker that is gone. `trouble`: somebody should look into it. `cause` is a word for programs, `reason` a sentence."""
+    """A worker, or a template (`slot` is None), that is gone. `trouble`: somebody should look into it. `cause` is a word for programs, `reason` a sentence."""
 
     ago: float
-    slot: int
+    slot: int | None
     generation: int
     pid: int | None
     cause: str
@@ -141,7 +142,7 @@ def picture(
 
 
 def _pool(pool: Pool, readings: Mapping[ChildId, Reading], now: float) -> PoolStatus:
-    children = sorted(pool.children, key=lambda child: (child.slot, child.generation, child.id))
+    workers = sorted(pool.children, key=lambda child: (child.slot, child.generation, child.id))
     due = pool.budget.due
     return PoolStatus(
         name=pool.name,
@@ -152,7 +153,7 @@ def _pool(pool: Pool, readings: Mapping[ChildId, Reading], now: float) -> PoolSt
         serving=pool.served_slots(),
         degraded=pool.budget.degraded,
         next_start=None if due is None or due <= now else due - now,
-        workers=tuple(_worker(child, readings.get(child.id, Reading(0)), now) for child in children),
+        workers=tuple(_worker(child, readings.get(child.id, Reading(0)), now) for child in [*pool.templates, *workers]),
         exits=tuple(_exit(parting, now) for parting in pool.partings),
     )
 
@@ -160,7 +161,7 @@ def _pool(pool: Pool, readings: Mapping[ChildId, Reading], now: float) -> PoolSt
 def _worker(child: Child, reading: Reading, now: float) -> WorkerStatus:
     oldest_first = sorted(reading.runs, key=lambda run: run.started_at)
     return WorkerStatus(
-        slot=child.slot,
+        slot=None if child.is_template else child.slot,
         generation=child.generation,
         pid=child.pid,
         state=child.state.value,

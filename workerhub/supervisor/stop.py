@@ -71,9 +71,9 @@ class Stop:
                 self._told.add(pool.name)
                 if not self._fast and not self._shared and len(pool.children):
                     self._decisions.add(StopListening(pool.name))
-            for child in pool.children:
+            for child in pool.everyone():
                 pool.dismiss(child, Input.ABORT if self._fast else leaving, Cause.STOPPED, now)
-        children = [child for pool in pools for child in pool.children]
+        children = [child for pool in pools for child in pool.everyone()]
         if alone and all(child.unkillable for child in children) and all(pool.name in self._told for pool in pools):
             self._leave(len(children), now)
 
