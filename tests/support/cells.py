@@ -59,6 +59,7 @@ POLICIES: Mapping[str, str] = {
     "limits": "What is too long, too large or malformed is answered with its status, and the connection closed.",
     "disconnect": "A client that leaves ends its own request and hurts nobody.",
     "spread": "Connections that are kept spread over the processes.",
+    "newcomers": "A new connection gets its turn also where others keep the worker busy all the time.",
     "busy": "A worker that can't run one more leaves new connections to its siblings.",
 }
 """The promises by name, as the manual words them."""

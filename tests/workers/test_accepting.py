@@ -6,11 +6,12 @@ import contextlib
 import os
 import resource
 import socket
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from support.apps import hello
-from support.raw import get
+from support.raw import RawClient, get
 from support.serving import serving
 from support.waiting import wait_for
 from support.worker_classes import one_slot
@@ -108,6 +109,41 @@ def test_connections_that_are_kept_are_spread_over_the_processes(worker: WorkerT
             assert stack.enter_context(first.connect()).ask().status == 200
         wait_for(lambda: first.requests()[1] + second.requests()[1] == 24, "all to be over")
         assert min(first.requests()[1], second.requests()[1]) > 1
+
+
+@pytest.mark.cell("newcomers")
+def test_a_new_connection_gets_its_turn_although_others_keep_the_worker_busy(worker: WorkerType) -> None:
+    """There are always more complete requests on kept connections than can run at once."""
+    options = {"threads": 1} if "threads" in worker.Options.model_fields else {}
+    over = threading.Event()
+
+    def insist(client: RawClient) -> None:
+        with contextlib.suppress(OSError):
+            while not over.is_set():
+                client.send(get() * 200)
+
+    def listen(client: RawClient) -> None:
+        with contextlib.suppress(OSError):
+            while client.sock.recv(1 << 20):
+                pass
+
+    with serving(worker, hello, options=options) as server:
+        clients = [server.connect() for _ in range(3)]
+        threads = [threading.Thread(target=run, args=(client,)) for client in clients for run in (insist, listen)]
+        for thread in threads:
+            thread.start()
+        try:
+            wait_for(lambda: server.requests()[1] > 600, "the others to be at it")
+            with server.connect() as newcomer:
+                assert newcomer.ask("/new").text == "hello /new"
+        finally:
+            over.set()
+            for client in clients:
+                client.sock.shutdown(socket.SHUT_RDWR)
+            for thread in threads:
+                thread.join()
+            for client in clients:
+                client.vanish()
 
 
 def test_out_of_descriptors_it_waits_says_so_once_and_goes_on(worker: WorkerType) -> None:

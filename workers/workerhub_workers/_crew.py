@@ -143,6 +143,8 @@ class Crew:
         self._size = 0
         self._pace = BRISK / 2
         self._probe_at = 0.0
+        self._until_newcomers = 0
+        self._invites = False
         self._first: Connection | None = None
         self._first_since = 0.0
         self._waker = Waker()
@@ -240,6 +242,9 @@ class Crew:
     def _answer(self) -> None:
         """A thread, or the signal handler, wants the reactor's attention."""
         self._waker.clear()
+        if self._invites:
+            self._invites = False
+            self.reactor.take_newcomers()
         while self._given_up:
             seat = self._given_up.popleft()
             connection = seat.connection
@@ -299,6 +304,9 @@ class Crew:
                 connection = runnable.popleft()
                 if connection.stage is Stage.RUNNING:
                     seat.connection = connection  # type: ignore[assignment]  # `connect` made it
+                    self._until_newcomers -= 1
+                    if self._until_newcomers < 0:
+                        self._invite()
                     return seat.connection
         except IndexError:
             pass
@@ -306,6 +314,16 @@ class Crew:
         if self._is_short or self.reactor.leaving:
             self._waker.ring()
         return None
+
+    def _invite(self) -> None:
+        """Have the reactor look for a connection that nobody takes: all processes may be as busy as this one.
+
+        Once for as many requests as there are connections, so that who comes anew waits about as long as everybody else. (An idle
+        sibling has taken it long before.)
+        """
+        self._until_newcomers = len(self.reactor.connections)
+        self._invites = True
+        self._waker.ring()
 
     def _poke(self, deadline: float) -> None:
         """A thread changed what the reactor waits for."""

@@ -222,6 +222,12 @@ class Reactor:
         if monotonic() >= self.next_check:
             self._sweep()
 
+    def take_newcomers(self) -> None:
+        """Take a connection from each listener where one waits, although there is no room: it waits for its turn with the others."""
+        if self._mode is Mode.SERVING and not self._acceptor.paused():
+            for listener in self._context.listeners:
+                self._serve_one(listener)
+
     def listen_to(self, fd: int, answer: Callable[[], None]) -> None:
         """Have `answer` called in a turn of this reactor whenever the descriptor is readable."""
         self._bells[fd] = answer
