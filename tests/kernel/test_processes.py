@@ -430,12 +430,16 @@ def fail_with(number: int) -> Callable[[], NoReturn]:
 def test_a_spawn_that_fails_leaves_nothing_behind(
     stage: Stage, monkeypatch: pytest.MonkeyPatch, call: str, number: int, words: str
 ) -> None:
-    before = count_open(), bytes(stage.kernel._board._taken), signal.pthread_sigmask(signal.SIG_BLOCK, set())
+    before = count_open(), bytes(stage.kernel._children.board._taken), signal.pthread_sigmask(signal.SIG_BLOCK, set())
     with monkeypatch.context() as patched:
         patched.setattr(os, call, fail_with(number))
         with pytest.raises(OSError, match=words):
             stage.spawn(wait_to_leave)
-    assert before == (count_open(), bytes(stage.kernel._board._taken), signal.pthread_sigmask(signal.SIG_BLOCK, set()))
+    assert before == (
+        count_open(),
+        bytes(stage.kernel._children.board._taken),
+        signal.pthread_sigmask(signal.SIG_BLOCK, set()),
+    )
 
 
 def test_children_that_come_and_go_leave_nothing_behind(stage: Stage) -> None:
@@ -444,7 +448,7 @@ def test_children_that_come_and_go_leave_nothing_behind(stage: Stage) -> None:
     for child in [stage.spawn(lambda _birth: 0) for _ in range(10)]:
         stage.exit_of(child)
     assert count_open() == before
-    assert not any(stage.kernel._board._taken)
+    assert not any(stage.kernel._children.board._taken)
 
 
 # Hooks

@@ -248,10 +248,10 @@ def test_a_template_that_is_gone_takes_no_orders(stage: Stage) -> None:
     home = template(stage)
     stage.kernel.nudge(home, Nudge.KILL)
     wait_for(lambda: children(os.getpid()) == [], "the template to be dead")
-    before = count_open(), bytes(stage.kernel._board._taken)
+    before = count_open(), bytes(stage.kernel._children.board._taken)
     with pytest.raises(OSError, match="the template takes no orders: Broken pipe"):
         stage.spawn_from(home, b"0")
-    assert before == (count_open(), bytes(stage.kernel._board._taken))
+    assert before == (count_open(), bytes(stage.kernel._children.board._taken))
     stage.exit_of(home)
     with pytest.raises(OSError, match="the template is gone"):
         stage.spawn_from(home, b"0")
@@ -271,7 +271,7 @@ def test_workers_that_a_template_did_not_come_to_fork_are_told(stage: Stage) -> 
     reasons = {it.reason for it in stage.of(SpawnFailed) if isinstance(it, SpawnFailed)}
     assert reasons == {"its template is gone"}
     assert count_open() < before
-    assert not any(stage.kernel._board._taken)
+    assert not any(stage.kernel._children.board._taken)
 
 
 def test_more_orders_than_there_is_room_for_are_refused_and_not_waited_for(stage: Stage) -> None:

@@ -2,6 +2,7 @@
 
 * `protocol` — the verbs and happenings, for the real kernel and the pretend one alike.
 * `processes` — `PosixKernel`: fork, wait, reap, nudge.
+* `children` — workers and templates that aren't reaped: what each has, says and leaves.
 * `newborn`, `birth` — what a process does first; what a child is born with.
 * `forkserver`, `orders` — the part of a template that forks; what it is told by the master.
 * `asides` — hooks and tasks, each in a process of its own.

@@ -2,12 +2,8 @@
 
 Theory of operation. `wait` sleeps in one selector on the wake-up pipe, which the signal handlers of the C level write
 to, on the children's report pipes, and on the control socket and its clients; each is registered with what to call when it is ready. After
-every waking all children that ended are reaped, whatever woke it: signals of one kind merge, so none is counted on. What isn't a child of this kernel is reaped and forgotten, as PID 1 must.
-
-A worker is forked here, or by a template (`forkserver`) to which an order is sent and from which nothing is waited for. Until such a worker
-is met it has no pid here, and what it is to be told is kept. It is met when it says something, or when it is reaped; its pid is read off
-the board, and believed if it is that of a child of ours. That there will be no such worker is what the end of its report pipe says, which
-only the template and the worker can write to.
+every waking all children that ended are reaped, whatever woke it: signals of one kind merge, so none is counted on. What isn't a child of
+this kernel is reaped and forgotten, as PID 1 must.
 """
 
 from __future__ import annotations
@@ -20,33 +16,27 @@ import signal
 import socket
 import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, NoReturn
 
 from workerhub.kernel.asides import Asides
 from workerhub.kernel.birth import Birth
-from workerhub.kernel.board import Board, BoardRow
+from workerhub.kernel.children import Children
 from workerhub.kernel.control.listener import ControlListener
 from workerhub.kernel.control.reception import Reception
 from workerhub.kernel.control.wire import Outcome, Step
-from workerhub.kernel.dumps import open_dump, read_dump, take_dump
-from workerhub.kernel.files import nameless_file
 from workerhub.kernel.forkserver import ForkServer, be_template
-from workerhub.kernel.memory import private_memory
-from workerhub.kernel.newborn import Descriptors, Newborn, be_worker, exit_process, signals_blocked
+from workerhub.kernel.newborn import Newborn, be_worker, exit_process, signals_blocked
 from workerhub.kernel.orders import Order, order_pipe, send_order
 from workerhub.kernel.orphans import adopt_orphans, system_tells
 from workerhub.kernel.protocol import Happening, SignalArrived
 from workerhub.kernel.relatives import Relatives
-from workerhub.kernel.reports import Report, ReportPipe
 from workerhub.kernel.signals import MASTER_SIGNALS, NUDGE_SIGNALS
 from workerhub.kernel.streams import flush
-from workerhub.slotted import dataclass, field
 from workerhub.supervisor.commands import Nudge
-from workerhub.supervisor.events import ChildExited, ChildId, ChildSpawned, Exit, Reading, SpawnFailed, Ticket
+from workerhub.supervisor.events import ChildId, Exit, Reading, Ticket
 from workerhub.supervisor.exits import WorkerExit
 
 if TYPE_CHECKING:
@@ -57,34 +47,6 @@ _LONGEST_SLEEP = 3600.0
 """Seconds; the selector's own limit is some weeks."""
 
 _HANDLED = (*MASTER_SIGNALS, signal.SIGCHLD)
-
-
-@dataclass(slots=True)
-class _Child:
-    """A worker's or a template's process that isn't reaped yet.
-
-    Attributes:
-        pid: None: a template is to fork it, and it wasn't met yet.
-        orders: what a template is told through which workers to fork.
-        untold: what it is to be told when it is met.
-        dumped: where in the dump file that begins which the latest DUMP asked for.
-    """
-
-    id: ChildId
-    row: BoardRow
-    reports: ReportPipe
-    dump_fd: int
-    pid: int | None = None
-    orders: socket.socket | None = None
-    untold: list[Nudge] = field(default_factory=list)
-    dumped: int = 0
-
-    def close(self) -> None:
-        """Close its descriptors."""
-        self.reports.close()
-        os.close(self.dump_fd)
-        if self.orders is not None:
-            self.orders.close()
 
 
 class PosixKernel:
@@ -106,10 +68,8 @@ class PosixKernel:
             OSError: no memory or no descriptors.
         """
         self.private: set[int] = set()
-        self._board = Board()
         self._selector = selectors.DefaultSelector()
-        self._children: dict[ChildId, _Child] = {}
-        self._pids: dict[int, _Child] = {}
+        self._children = Children(self._selector, self.now, self._is_no_child)
         self._asides = Asides(self._fork)
         self._news: list[Happening] = []
         self._reception: Reception | None = None
@@ -138,7 +98,7 @@ class PosixKernel:
             signal.signal(number, handler)
         self._relatives.close()
         self._close_descriptors()
-        self._board.close()
+        self._children.board.close()
 
     def now(self) -> float:
         """Seconds on the monotonic clock."""
@@ -188,49 +148,29 @@ class PosixKernel:
         home = self._children.get(template)
         if home is None or home.orders is None:
             raise ProcessLookupError(None, "the template is gone")
-        known, fds = self._make_room(child, capacity)
+        known, fds = self._children.make_room(child, capacity)
         try:
             send_order(home.orders, Order(known.row, fds, word))
         except OSError as error:
-            self._give_back(known)
+            self._children.give_back(known)
             raise OSError(error.errno, f"the template takes no orders: {error.strerror}") from error
         finally:
             os.close(fds.report)
-        self._register(known)
+        self._children.add(known)
 
     def nudge(self, child: ChildId, nudge: Nudge) -> None:
         """Tell a child something; a child that is gone is ignored."""
         known = self._children.get(child)
-        if known is None:
-            return
-        if nudge is Nudge.FINISH:
-            known.row.closing = True
-        elif nudge is Nudge.STACKS:
-            known.row.asked = True
-        elif nudge is Nudge.DUMP:
-            known.dumped = os.fstat(known.dump_fd).st_size
-        if known.pid is None:
-            known.untold.append(nudge)
-            if met := list(self._meet(known)):
-                self._tell_later(*met)
-        else:
-            with suppress(ProcessLookupError):  # not reaped yet, so the pid is still its own
-                os.kill(known.pid, NUDGE_SIGNALS[nudge])
+        if known is not None and (met := self._children.nudge(known, nudge)):
+            self._tell_later(*met)
 
     def read_board(self, memory: Mapping[ChildId, int]) -> Mapping[ChildId, Reading]:
         """Look at every living child's row; see the protocol."""
-        readings = {}
-        for child, known in self._children.items():
-            reading = known.row.snapshot()
-            if child in memory and known.pid is not None:
-                reading = replace(reading, memory=private_memory(known.pid, memory[child]))
-            readings[child] = reading
-        return readings
+        return self._children.read_board(memory)
 
     def read_dump(self, child: ChildId) -> str:
         """What a child has left that was nudged by DUMP; see the protocol."""
-        known = self._children.get(child)
-        return "" if known is None else take_dump(known.dump_fd, known.dumped)
+        return self._children.read_dump(child)
 
     def receive(self, listener: ControlListener) -> None:
         """From now on clients of the control socket may ask, until this kernel is closed. No child keeps the listener."""
@@ -310,40 +250,9 @@ class PosixKernel:
         self._news += happenings
         os.write(self._wake_writer, b"\0")
 
-    def _take_reports(self, child: _Child) -> Iterator[Happening]:
-        """Read a child's pipe, one turn; at its end, stop listening."""
-        reports = list(child.reports.read(self.now()))
-        if child.pid is None:
-            yield from self._meet(child)
-        if child.pid is None and (failure := self._stillbirth(child, reports)):
-            del self._children[child.id]
-            self._give_back(child)
-            yield failure
-            return
-        yield from _of_the_born(reports)
-        if child.reports.ended:
-            self._selector.unregister(child.reports.fd)
-
-    def _stillbirth(self, child: _Child, reports: Sequence[Report]) -> SpawnFailed | None:
-        """Why a worker that a template was to fork will never be; None: it may still come."""
-        for report in reports:
-            if isinstance(report, SpawnFailed):
-                return report
-        return SpawnFailed(self.now(), child.id, "its template is gone") if child.reports.ended else None
-
-    def _meet(self, child: _Child) -> Iterator[ChildSpawned]:
-        """Get to know a worker that a template was to fork, if it has."""
-        pid = child.row.pid
-        others = pid in self._pids or pid in self._asides or self._relatives.is_successor(pid)
-        if not others and _is_own_child(pid):
-            yield self._know(child, pid)
-
-    def _know(self, child: _Child, pid: int) -> ChildSpawned:
-        child.pid = pid
-        self._pids[pid] = child
-        for nudge in child.untold:
-            self.nudge(child.id, nudge)
-        return ChildSpawned(self.now(), child.id, pid)
+    def _is_no_child(self, pid: int) -> bool:
+        """Whether a process of ours is something else than a worker or a template."""
+        return pid in self._asides or self._relatives.is_successor(pid)
 
     def _reap(self) -> Iterator[Happening]:
         """Reap all that ended."""
@@ -353,63 +262,12 @@ class PosixKernel:
                 if pid == 0:
                     return
                 how = _exit_of(status)
-                if child := self._pids.pop(pid, None):
-                    yield from self._bury(child, how)
-                elif child := self._unmet(pid):
-                    yield ChildSpawned(self.now(), child.id, pid)
-                    yield from self._bury(child, how)
-                elif self._relatives.is_successor(pid):
+                if self._relatives.is_successor(pid):
                     yield self._relatives.lost(how)
                 elif pid in self._asides:
                     yield self._asides.reaped(pid, how, self.now())
-
-    def _unmet(self, pid: int) -> _Child | None:
-        """Who it was that had this pid, if a template has forked it."""
-        return next((child for child in self._children.values() if child.pid is None and child.row.pid == pid), None)
-
-    def _bury(self, child: _Child, how: Exit) -> Iterator[Happening]:
-        """Tell all that a reaped child left, and free what was its."""
-        del self._children[child.id]
-        yield from _of_the_born(child.reports.read_last(self.now()))
-        last, dump = child.row.snapshot(), read_dump(child.dump_fd)
-        self._give_back(child)
-        yield ChildExited(self.now(), child.id, how, last, dump)
-
-    # What a child needs
-
-    def _make_room(self, child: ChildId, capacity: int) -> tuple[_Child, Descriptors]:
-        """Get a child its row and its descriptors. The one for its reports is to be closed here when somebody has it.
-
-        Raises:
-            OSError: there is no room, or there are no descriptors; the message says which.
-        """
-        row = self._board.allocate(capacity)
-        fds: list[int] = []
-        try:
-            fds += [open_dump()]
-            fds += [nameless_file("stacks")]
-            fds += os.pipe()
-        except OSError as error:
-            for fd in fds:
-                os.close(fd)
-            self._board.free(row)
-            raise OSError(error.errno, f"no descriptors for another child: {error.strerror}") from error
-        dump, stacks, reader, writer = fds
-        return _Child(child, row, ReportPipe(child, reader, stacks), dump), Descriptors(writer, stacks, dump)
-
-    def _register(self, child: _Child) -> None:
-        """It is on its way: listen to it."""
-        self._children[child.id] = child
-        if child.pid is not None:
-            self._pids[child.pid] = child
-        self._selector.register(child.reports.fd, selectors.EVENT_READ, lambda _mask: self._take_reports(child))
-
-    def _give_back(self, child: _Child) -> None:
-        """Free what was a child's."""
-        with suppress(KeyError):
-            self._selector.unregister(child.reports.fd)
-        child.close()
-        self._board.free(child.row)
+                else:
+                    yield from self._children.reaped(pid, how)
 
     # Forking
 
@@ -425,7 +283,7 @@ class PosixKernel:
         Raises:
             OSError: no room on the board, no descriptors, or no process; the message says which.
         """
-        known, fds = self._make_room(child, capacity)
+        known, fds = self._children.make_room(child, capacity)
         known.orders = orders
         me = os.getpid()
         born = Newborn(me, me, known.row, fds, self._lifeline[0] if self._lifeline else None)
@@ -433,11 +291,11 @@ class PosixKernel:
         try:
             known.pid = self._fork(body(born), foreign)
         except OSError as error:
-            self._give_back(known)
+            self._children.give_back(known)
             raise OSError(error.errno, f"no process can be started: {error.strerror}") from error
         finally:
             os.close(fds.report)
-        self._register(known)
+        self._children.add(known)
         return known.pid
 
     def _fork(self, body: Callable[[frozenset[int]], int], foreign: set[int]) -> int:
@@ -483,8 +341,7 @@ class PosixKernel:
             self._reception.close_in_child()
         for fd in (self._wake_reader, self._wake_writer):
             os.close(fd)
-        for child in self._children.values():
-            child.close()
+        self._children.close()
         self._asides.close()
         if self._lifeline:
             os.close(self._lifeline[1])
@@ -501,17 +358,3 @@ def _exit_of(status: int) -> Exit:
     if os.WIFSIGNALED(status):
         return Exit(signal=os.WTERMSIG(status), core_dumped=os.WCOREDUMP(status))
     return Exit(code=os.waitstatus_to_exitcode(status))
-
-
-def _is_own_child(pid: int) -> bool:
-    """Whether a process is a child of this one, dead or alive. Until it is reaped its pid is its own."""
-    try:
-        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-    except OSError:
-        return False
-    return True
-
-
-def _of_the_born(reports: Iterable[Report]) -> Iterator[Report]:
-    """Without what can't be said of oneself."""
-    return (report for report in reports if not isinstance(report, SpawnFailed))
