@@ -25,6 +25,8 @@ from workerhub.supervisor.exits import WorkerExit
 from workerhub.worker import WorkerOptions
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from workerhub.worker import WSGIApplication
 
 pytestmark = pytest.mark.timeout(60)
@@ -225,6 +227,30 @@ def test_what_is_cut_is_logged_with_its_stack_if_stacks_were_asked_for(house: Ho
     log = house.log()
     assert log.count("main/1: request cut: GET /held from 192.0.2.1, 60.") == asked
     assert log.count("in held_up_in_here") == asked
+
+
+def test_where_a_boot_hung_is_logged_by_the_class_whose_tasks_share_a_thread(house: House) -> None:
+    def hanging_in_here() -> Iterator[None]:
+        yield
+
+    task: Any = hanging_in_here()
+
+    class Hangs(Diary):
+        def prepare(self) -> None:
+            next(task)
+            self.note("prepare")
+            time.sleep(60)
+
+        def tasks(self) -> Any:
+            return [("the boot", task.gi_frame)]
+
+    child = house.spawn(Hangs)
+    wait_for((house.home / "diary").exists, "the hang")
+    for nudge in (Nudge.DUMP, Nudge.ABORT):
+        house.stage.kernel.nudge(child, nudge)
+    assert house.end(child)[0] == WorkerExit.ABORTED
+    assert "main/1: cut while booting: the boot waited" in house.log()
+    assert "in hanging_in_here" in house.log()
 
 
 def test_a_cut_that_can_not_be_told_is_a_cut(house: House) -> None:

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 POLICIES: Mapping[str, str] = {
     # The life of a worker
-    "boot": "A worker that isn't ready within `timeouts.boot` is ended; at the start, with nobody ready, that is exit code 4.",
+    "boot": "A worker that isn't ready within `timeouts.boot` is ended, and where it hung is in the log; at the start, with nobody ready, that is "
+    "exit code 4.",
     "load": "An application that can't be loaded ends the start with exit code 4 and its traceback, once.",
     "readiness": "A worker is ready when it says so itself; until its successor has, no worker is told to leave.",
     "setup": "User, group, umask, directory and environment are in force before the application is imported, and the master never imports it.",

@@ -50,7 +50,7 @@ def collect() -> Proofs:
         RuntimeError: they can't be collected, or a promise isn't proven for some class.
     """
     collector, said = _Collector(), StringIO()
-    arguments = ["--collect-only", "-q", "-p", "no:cacheprovider", f"--rootdir={TESTS.parent}"]
+    arguments = ["--collect-only", "-qq", "-p", "no:cacheprovider", f"--rootdir={TESTS.parent}"]
     with contextlib.redirect_stdout(said):
         code = pytest.main([*arguments, str(TESTS / "system"), str(TESTS / "workers")], [collector])
     if code:

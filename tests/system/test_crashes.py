@@ -137,12 +137,6 @@ def test_a_worker_that_never_becomes_ready_is_ended_after_the_boot_timeout(serve
     server.wait_log(r"was not ready within 1 s; it is ended")
     assert server.wait() == 4
     server.wait_log(r"is gone: not ready within timeouts\.boot")
-
-
-def test_what_a_worker_hung_in_that_never_becomes_ready_is_in_the_log(serve_default: Serve, tmp_path: Path) -> None:
-    slow = tmp_path / "slow"
-    slow.touch()
-    server = serve_default('[timeouts]\nboot = "1s"\n', ready=False, env={"PLAIN_SLOW": str(slow)})
     server.wait_log(r"plain\.py.* in _import_as_told\b")
 
 

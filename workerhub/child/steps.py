@@ -10,7 +10,7 @@ from types import FrameType
 from typing import Any
 
 from workerhub.child.application import LoadError, load_application
-from workerhub.child.cut import Cut, abort
+from workerhub.child.cut import CutBoot, CutRequests, abort
 from workerhub.child.hooks import call_hook
 from workerhub.child.leaving import BootBreaker, ToldToLeave
 from workerhub.child.overdue import Overdue
@@ -133,6 +133,7 @@ class Life:
             )
             cls = pool.worker.load()
             self._worker = self._whereabouts.worker = cls(context, pool.options.open(cls))
+            birth.signals.actions[Heard.ABORT] = CutBoot(self._worker, self.error_log, birth.signals)
 
     def prepare(self) -> None:
         """Have the worker class make the process ready for the import.
@@ -193,7 +194,7 @@ class Life:
         birth, worker = self._birth, self._made
         about = birth.row, self._records, worker, self.error_log
         birth.signals.actions[Heard.INTERRUPT] = Overdue(*about)
-        birth.signals.actions[Heard.ABORT] = Cut(*about, birth.signals)
+        birth.signals.actions[Heard.ABORT] = CutRequests(*about, birth.signals)
         if not self.get_ready():
             return
         name = self._pool.worker.name

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import gevent
 from gevent import getcurrent
 from gevent.event import Event
+from gevent.hub import Hub
 from greenlet import greenlet
 
 from workerhub.worker import RequestTimeout
@@ -29,7 +30,7 @@ from workerhub_workers._reactor import Reactor
 if TYPE_CHECKING:
     import socket
     from _socket import SocketType
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
     from types import FrameType
     from typing import Any
 
@@ -169,11 +170,7 @@ class Greenlets:
 
     def tasks(self) -> Iterator[tuple[str, FrameType]]:
         """Every greenlet that waits, but for the loop's and ours, which run requests or are spare. Called from a signal handler."""
-        ours = {id(seat.greenlet) for seat in self._seats.values()} | {id(gevent.get_hub())}
-        for found in gc.get_objects():
-            # Not `isinstance`, which asks the object, and some applications' proxies don't like to be asked.
-            if issubclass(type(found), greenlet) and found.gr_frame is not None and id(found) not in ours:
-                yield getattr(found, "name", "greenlet"), found.gr_frame
+        return waiting_greenlets({id(seat.greenlet) for seat in self._seats.values()})
 
     def close(self) -> None:
         """Cut what is left and give everything back."""
@@ -295,3 +292,12 @@ class Greenlets:
                 waiting.remove(seat)
             del self._seats[seat.index]
             self._free_indexes.append(seat.index)
+
+
+def waiting_greenlets(ours: Collection[int] = ()) -> Iterator[tuple[str, FrameType]]:
+    """Every greenlet that waits, with its name, but for the loop's and those with these `id`s. May be called from a signal handler."""
+    for found in gc.get_objects():
+        # Not `isinstance`, which asks the object, and some applications' proxies don't like to be asked.
+        kind = type(found)
+        if issubclass(kind, greenlet) and kind is not Hub and found.gr_frame is not None and id(found) not in ours:
+            yield getattr(found, "name", "greenlet"), found.gr_frame

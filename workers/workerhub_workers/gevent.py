@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, ClassVar
 from workerhub.worker import Worker, WorkerContext, lazy_options
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from types import FrameType
 
     from workerhub.worker import WorkerOptions, WSGIApplication
@@ -46,12 +46,16 @@ class GeventWorker(Worker["GeventOptions"]):
     def __init__(self, context: WorkerContext, options: GeventOptions) -> None:
         super().__init__(context, options)
         self._greenlets: Greenlets | None = None
+        self._waiting: Callable[[], Iterable[tuple[str, FrameType]]] = tuple
 
     def prepare(self) -> None:
         """Make the standard library cooperative."""
         from gevent import monkey  # noqa: PLC0415  # never in the master
 
         monkey.patch_all()
+        from workerhub_workers._greenlets import waiting_greenlets  # noqa: PLC0415  # it imports gevent, after it was patched
+
+        self._waiting = waiting_greenlets
 
     def serve(self, app: WSGIApplication) -> None:
         """Serve in the event loop until everything is drained."""
@@ -69,8 +73,8 @@ class GeventWorker(Worker["GeventOptions"]):
         return self._greenlets.stack(index) if self._greenlets is not None else None
 
     def tasks(self) -> Iterable[tuple[str, FrameType]]:
-        """The greenlets that run no request: the application's own."""
-        return self._greenlets.tasks() if self._greenlets is not None else ()
+        """The greenlets that run no request: the application's own, and while it is imported, the one that does it."""
+        return self._greenlets.tasks() if self._greenlets is not None else self._waiting()
 
     def close(self) -> None:
         """Cut what is left."""
