@@ -18,20 +18,22 @@ from support.client import fetch
 from support.server import free_port
 
 HERE = Path(__file__).resolve().parent
+HELLO = "hello:application"
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where and how a contestant is started: `threads` in each worker, for those that have any."""
+    """Where and how a contestant is started: `threads` in each worker, for those that have any; `application` as MODULE:NAME."""
 
     port: int
     workers: int
     threads: int
     folder: Path
+    application: str = HELLO
 
 
 Command = Callable[[Place], list[str]]
-"""Makes the command line."""
+"""Makes the command line, to be run by Python. The application is found by the `PYTHONPATH` that everybody gets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +67,8 @@ def _workerhub(kind: str, parser: str = "httptools") -> Command:
         threads = f"threads = {place.threads}\n" if kind == "threaded" else ""
         file.write_text(
             f"""\
-app = "hello:application"
+app = "{place.application}"
 bind = "127.0.0.1:{place.port}"
-python_path = ["{HERE}"]
 [worker]
 class = "{kind}"
 processes = {place.workers}
@@ -86,32 +87,49 @@ access = "off"
     return command
 
 
-def _gunicorn(kind: str) -> Command:
+def _gunicorn(kind: str, parser: str = "python") -> Command:
     def command(place: Place) -> list[str]:
-        where = ["--chdir", str(HERE), "-b", f"127.0.0.1:{place.port}", "-w", str(place.workers)]
+        where = ["-b", f"127.0.0.1:{place.port}", "-w", str(place.workers), "--http-parser", parser]
         threads = ["--threads", str(place.threads)] if kind == "gthread" else []
         quiet = ["--log-level", "warning", "--no-control-socket"]
-        return ["-m", "gunicorn", "-k", kind, *threads, *where, *quiet, "hello:application"]
+        return ["-m", "gunicorn", "-k", kind, *threads, *where, *quiet, place.application]
 
     return command
 
 
 def _granian(place: Place) -> list[str]:
-    where = ["--working-dir", str(HERE), "--host", "127.0.0.1", "--port", str(place.port)]
+    where = ["--host", "127.0.0.1", "--port", str(place.port)]
     size = ["--workers", str(place.workers), "--blocking-threads", str(place.threads)]
-    return ["-m", "granian", "--interface", "wsgi", *where, *size, "--log-level", "warning", "hello:application"]
+    return ["-m", "granian", "--interface", "wsgi", *where, *size, "--log-level", "warning", place.application]
 
 
 def _waitress(place: Place) -> list[str]:
-    """One process, so it gets the threads of all workers; and its way to be told where modules are."""
-    start = f"import sys; sys.path.insert(0, {str(HERE)!r}); from waitress.runner import run; run()"
-    return [
+    """One process, so it gets the threads of all workers."""
+    threads = place.workers * place.threads
+    return ["-m", "waitress", f"--listen=127.0.0.1:{place.port}", f"--threads={threads}", place.application]
+
+
+def _uwsgi(place: Place) -> list[str]:
+    """It is a program of its own, beside Python's."""
+    program = [
         "-c",
-        start,
-        f"--listen=127.0.0.1:{place.port}",
-        f"--threads={place.workers * place.threads}",
-        "hello:application",
+        "import os, sys; os.execv(sys.argv[1], sys.argv[1:])",
+        str(Path(sys.executable).with_name("uwsgi")),
     ]
+    module, _, name = place.application.partition(":")
+    size = ["--master", "--processes", str(place.workers), "--listen", "1024", "--disable-logging", "--need-app"]
+    return [*program, "--http11-socket", f"127.0.0.1:{place.port}", *size, "--module", module, "--callable", name]
+
+
+def _by_hand(lines: str) -> Command:
+    """A server that is a function: Python that calls it with `application`, `port` and `workers`."""
+
+    def command(place: Place) -> list[str]:
+        module, _, name = place.application.partition(":")
+        given = f"from {module} import {name} as application; port = {place.port}; workers = {place.workers}\n"
+        return ["-c", given + lines]
+
+    return command
 
 
 WORKERHUB = Contestant("workerhub sync", "workerhub", _workerhub("sync"))
@@ -121,18 +139,43 @@ WORKERHUB_GEVENT = Contestant("workerhub gevent", "workerhub", _workerhub("geven
 GUNICORN_SYNC = Contestant("gunicorn sync", "gunicorn", _gunicorn("sync"))
 GUNICORN_GTHREAD = Contestant("gunicorn gthread", "gunicorn", _gunicorn("gthread"))
 GUNICORN_GEVENT = Contestant("gunicorn gevent", "gunicorn", _gunicorn("gevent"), needs="gevent")
+GUNICORN_SYNC_FAST = Contestant("gunicorn sync, fast", "gunicorn", _gunicorn("sync", "fast"), needs="gunicorn_h1c")
+GUNICORN_GTHREAD_FAST = Contestant(
+    "gunicorn gthread, fast", "gunicorn", _gunicorn("gthread", "fast"), needs="gunicorn_h1c"
+)
 GRANIAN = Contestant("granian", "granian", _granian)
 WAITRESS = Contestant("waitress", "waitress", _waitress)
+UWSGI = Contestant("uwsgi", "uwsgi", _uwsgi)
+FASTPYSGI = Contestant(
+    "fastpysgi",
+    "fastpysgi",
+    _by_hand("import fastpysgi; fastpysgi.run(application, '127.0.0.1', port, loglevel=0, workers=workers)"),
+)
+BJOERN = Contestant(
+    "bjoern",
+    "bjoern",
+    _by_hand(
+        "import bjoern, os\n"
+        "bjoern.listen(application, '127.0.0.1', port)\n"
+        "while workers > 1 and os.fork(): workers -= 1\n"
+        "bjoern.run()"
+    ),
+)
 EVERYBODY = (
     WORKERHUB,
     WORKERHUB_H11,
     WORKERHUB_THREADED,
     WORKERHUB_GEVENT,
     GUNICORN_SYNC,
+    GUNICORN_SYNC_FAST,
     GUNICORN_GTHREAD,
+    GUNICORN_GTHREAD_FAST,
     GUNICORN_GEVENT,
     GRANIAN,
+    UWSGI,
     WAITRESS,
+    FASTPYSGI,
+    BJOERN,
 )
 
 
@@ -166,7 +209,9 @@ class Running:
 
 
 @contextlib.contextmanager
-def running(contestant: Contestant, folder: Path, *, workers: int = 1, threads: int = 4) -> Iterator[Running]:
+def running(
+    contestant: Contestant, folder: Path, *, workers: int = 1, threads: int = 4, application: str = HELLO
+) -> Iterator[Running]:
     """Run it until the block ends.
 
     Raises:
@@ -177,7 +222,8 @@ def running(contestant: Contestant, folder: Path, *, workers: int = 1, threads: 
     started = time.monotonic()
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, *contestant.command(Place(port, workers, threads, folder))],
+            [sys.executable, *contestant.command(Place(port, workers, threads, folder, application))],
+            env={**os.environ, "PYTHONPATH": str(HERE)},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,

@@ -28,10 +28,16 @@ class Goal:
 GOALS = (
     Goal(contestants.WORKERHUB, "keep-alive", 0.12, (contestants.GUNICORN_GTHREAD,)),
     Goal(contestants.WORKERHUB, "keep-alive", 0.6, (contestants.GRANIAN,)),
+    Goal(contestants.WORKERHUB, "keep-alive", 0.45, (contestants.GRANIAN,)),
+    Goal(contestants.WORKERHUB, "keep-alive", 1.5, (contestants.FASTPYSGI,)),
     Goal(contestants.WORKERHUB_THREADED, "keep-alive", 0.2, (contestants.GUNICORN_GTHREAD,)),
     Goal(contestants.WORKERHUB_THREADED, "keep-alive", 1.0, (contestants.GRANIAN,)),
-    Goal(contestants.WORKERHUB_GEVENT, "keep-alive", 0.2, (contestants.GUNICORN_GEVENT,)),
+    Goal(contestants.WORKERHUB_THREADED, "keep-alive", 0.8, (contestants.GRANIAN,)),
+    Goal(contestants.WORKERHUB_GEVENT, "keep-alive", 0.15, (contestants.GUNICORN_GEVENT,)),
     Goal(contestants.WORKERHUB, "close", 0.2, (contestants.GUNICORN_SYNC,)),
+    Goal(contestants.WORKERHUB, "close", 1.0, (contestants.FASTPYSGI,)),
+    Goal(contestants.WORKERHUB, "Django page", 0.65, (contestants.GUNICORN_SYNC,)),
+    Goal(contestants.WORKERHUB, "Django page", 0.9, (contestants.GRANIAN,)),
     Goal(contestants.WORKERHUB, "start", 1.5, (contestants.GUNICORN_SYNC,)),
     Goal(contestants.WORKERHUB, "memory", 1.0, (contestants.GUNICORN_SYNC,)),
     Goal(

@@ -18,7 +18,13 @@ _SCRIPT = """\
 local requests = {}
 function init(args)
   math.randomseed(1)
-  for _, path in ipairs(args) do requests[#requests + 1] = wrk.format("GET", path) end
+  for _, path in ipairs(args) do
+    if path == "/post" then
+      requests[#requests + 1] = wrk.format("POST", path, nil, string.rep("x", 8192))
+    else
+      requests[#requests + 1] = wrk.format("GET", path)
+    end
+  end
 end
 function request()
   return requests[math.random(#requests)]
@@ -27,7 +33,7 @@ function done(summary, latency)
   io.write(string.format("latency %d %d %d\\n", latency:percentile(50), latency:percentile(99), latency:percentile(99.9)))
 end
 """
-"""Asks for one of the paths on the command line, by a dice that falls the same for everybody."""
+"""Asks for one of the paths on the command line, by a dice that falls the same for everybody; to `/post` it sends 8 KiB."""
 
 
 @dataclass(frozen=True, slots=True)

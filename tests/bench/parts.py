@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bench import churn, contestants
-from bench.contestants import Contestant, running
+from bench.contestants import HELLO, Contestant, running
 from bench.loads import ask, trickling
+from bench.open_loop import OpenLoop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
-
-    from bench.contestants import Running
 
 Rounds = dict[tuple[str, str], list[float]]
 """What was measured, by contestant's name and column: one number a round. Seconds, bytes, or a ratio."""
@@ -27,6 +26,9 @@ MANY_WORKERS = 4
 
 CROWD = 200
 """Clients that trickle."""
+
+OPEN_TIMES = 5
+"""How many times as long as the others the open loops last: p99.9 needs requests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,23 +79,49 @@ def _add(into: Rounds, contestant: Contestant, column: str, number: float) -> No
     into.setdefault((contestant.name, column), []).append(number)
 
 
-def _cost(server: Running, run: Run, *, close: bool) -> float:
-    """CPU seconds that the server's processes need for one request."""
-    before = server.cpu
-    served = ask(server.port, run.seconds, run.folder, connections=CONNECTIONS, close=close)
-    return (server.cpu - before) / served.answers
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What one worker is asked for without a pause, by 32 connections."""
+
+    column: str
+    path: str = "/"
+    close: bool = False
+    application: str = HELLO
 
 
-def _measure_cost(run: Run, into: Rounds, *, close: bool) -> None:
+def _costs(title: str, *loads: Load) -> Part:
+    """A part that measures the CPU time of the server for each request."""
+    columns = tuple(Column(load.column, "µs", 1e6) for load in loads)
+    application = loads[0].application
+    return Part(
+        title,
+        columns,
+        contestants.EVERYBODY,
+        lambda run, into: _measure_costs(run, into, application, loads),
+    )
+
+
+def _measure_costs(run: Run, into: Rounds, application: str, loads: Sequence[Load]) -> None:
     """One worker each, all running, asked in turn."""
-    column = "close" if close else "keep-alive"
     with contextlib.ExitStack() as stack:
-        servers = [(each, stack.enter_context(running(each, run.folder))) for each in run.contestants]
+        servers = [
+            (each, stack.enter_context(running(each, run.folder, application=application))) for each in run.contestants
+        ]
         for _, server in servers:
             ask(server.port, min(1.0, run.seconds), run.folder, connections=CONNECTIONS)
-        for _ in run.counted(column):
-            for each, server in servers:
-                _add(into, each, column, _cost(server, run, close=close))
+        for _ in run.counted(", ".join(load.column for load in loads)):
+            for load in loads:
+                for each, server in servers:
+                    before = server.cpu
+                    served = ask(
+                        server.port,
+                        run.seconds,
+                        run.folder,
+                        connections=CONNECTIONS,
+                        paths=(load.path,),
+                        close=load.close,
+                    )
+                    _add(into, each, load.column, (server.cpu - before) / served.answers)
 
 
 def _measure_start(run: Run, into: Rounds) -> None:
@@ -142,6 +170,26 @@ def _measure_slow(run: Run, into: Rounds) -> None:
             _add(into, each, "ratio", beside.p99 / alone.p99)
 
 
+def _waits(name: str, title: str, rate: float, paths: Sequence[str] = ("/",), *, crowd: int = 0) -> Part:
+    """A part that measures how long people wait who come whether the server is ready or not, at a rate that every server can take."""
+    quantiles = {"p50": 0.5, "p99": 0.99, "p99.9": 0.999}
+
+    def measure(run: Run, into: Rounds) -> None:
+        for _ in run.counted(name):
+            for each in run.contestants:
+                with running(each, run.folder, workers=2, threads=4) as server:
+                    server.settle()
+                    loop = OpenLoop(server.port, rate, OPEN_TIMES * run.seconds, paths)
+                    with trickling(server.port, crowd):
+                        loop.run()
+                for quantile, share in quantiles.items():
+                    _add(into, each, f"{name} {quantile}", loop.quantile(share))
+                _add(into, each, f"{name} failed", loop.failures)
+
+    columns = (*(Column(f"{name} {each}", "ms", 1e3) for each in quantiles), Column(f"{name} failed", "", 1, 0))
+    return Part(title, columns, contestants.EVERYBODY, measure)
+
+
 def _measure_churn(run: Run, into: Rounds) -> None:
     """One contestant after the other; the same operations for all, in another order each round."""
     for number in run.counted("churn"):
@@ -151,17 +199,27 @@ def _measure_churn(run: Run, into: Rounds) -> None:
 
 
 PARTS = {
-    "keepalive": Part(
+    "keepalive": _costs(
         f"One worker, {CONNECTIONS} connections that are kept: CPU time of the server for each request.",
-        (Column("keep-alive", "µs", 1e6),),
-        contestants.EVERYBODY,
-        lambda run, into: _measure_cost(run, into, close=False),
+        Load("keep-alive"),
     ),
-    "close": Part(
+    "close": _costs(
         f"One worker, {CONNECTIONS} clients that connect anew each time: CPU time of the server for each request.",
-        (Column("close", "µs", 1e6),),
-        contestants.EVERYBODY,
-        lambda run, into: _measure_cost(run, into, close=True),
+        Load("close", close=True),
+    ),
+    "bodies": _costs(
+        f"One worker, {CONNECTIONS} connections that are kept, longer answers and a form: CPU time of the server for each request.",
+        Load("10 KiB", "/kb/10"),
+        Load("100 KiB", "/kb/100"),
+        Load("POST 8 KiB", "/post"),
+    ),
+    "django": _costs(
+        f"One worker, {CONNECTIONS} connections that are kept, a Django page with a template, without a query: CPU time of the server for each request.",
+        Load("Django page", application="django_page:application"),
+    ),
+    "flask": _costs(
+        f"One worker, {CONNECTIONS} connections that are kept, JSON from Flask: CPU time of the server for each request.",
+        Load("Flask JSON", application="json_site:application"),
     ),
     "start": Part(
         f"{MANY_WORKERS} workers: from the start to the first answer.",
@@ -186,6 +244,21 @@ PARTS = {
         (Column("p99 alone", "ms", 1e3), Column("p99 beside", "ms", 1e3), Column("ratio", "", 1, 2)),
         (contestants.WORKERHUB, contestants.WORKERHUB_THREADED, contestants.WORKERHUB_GEVENT),
         _measure_slow,
+    ),
+    "steady": _waits(
+        "steady", "Two workers of four threads, 300 requests a second at random moments: how long each waits.", 300
+    ),
+    "mixed": _waits(
+        "mixed",
+        "Two workers of four threads, 100 requests a second at random moments, a tenth of them takes 50 ms, the others 1 ms: how long each waits.",
+        100,
+        ("/1",) * 9 + ("/50",),
+    ),
+    "crowd": _waits(
+        "crowd",
+        f"Two workers of four threads, 100 requests a second at random moments, beside {CROWD} that send a byte each 100 ms: how long each waits.",
+        100,
+        crowd=CROWD,
     ),
     "churn": Part(
         "Two workers under a steady load, while they are reloaded, broken, switched, recycled, killed and scaled: what clients got.",

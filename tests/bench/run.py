@@ -1,4 +1,4 @@
-"""Measure workerhub beside Gunicorn, Granian and waitress: `python tests/bench/run.py`, or some parts of it: `run.py fairness slow`.
+"""Measure workerhub beside others that serve WSGI: `python tests/bench/run.py`, or some parts of it: `run.py fairness slow`.
 
 All in one run, in alternating rounds, because machines differ and so does the same machine from minute to minute; the
 goals are ratios, each the median over the rounds. Needs wrk, and for the comparison `pip install --group bench`.
@@ -51,6 +51,22 @@ def table(measured: Rounds, part: Part, contestants: Sequence[Contestant]) -> It
         yield f"{each.title:28}" + "".join(cells)
 
 
+def overview(measured: Rounds) -> Iterator[str]:
+    """All medians in one table, in Markdown."""
+    columns = {column.name: column for part in PARTS.values() for column in part.columns}
+    present = [column for column in columns.values() if any(name == column.name for _, name in measured)]
+    yield "| " + " | ".join(["", *(f"{each.name}, {each.unit}" if each.unit else each.name for each in present)]) + " |"
+    yield "|" + "---|" * (len(present) + 1)
+    for each in EVERYBODY:
+        rounds = [measured.get((each.name, column.name)) for column in present]
+        if any(rounds):
+            cells = [
+                f"{statistics.median(numbers) * column.scale:.{column.digits}f}" if numbers else ""
+                for numbers, column in zip(rounds, present, strict=True)
+            ]
+            yield "| " + " | ".join([each.title, *cells]) + " |"
+
+
 def chosen(part: Part, only: Sequence[str]) -> list[Contestant]:
     """Who takes part: installed, and asked for."""
     return [
@@ -71,6 +87,7 @@ def main() -> int:
     parser.add_argument(
         "--only", action="append", default=[], metavar="NAME", help="contestants with this in their names"
     )
+    parser.add_argument("--markdown", action="store_true", help="print all medians once more, as one table")
     arguments = parser.parse_args()
     if shutil.which("wrk") is None:
         parser.error("wrk is not installed")
@@ -92,6 +109,8 @@ def main() -> int:
             )
             part.measure(run, measured)
             print(*table(measured, part, contestants), "", sep="\n", flush=True)
+    if arguments.markdown:
+        print(*overview(measured), "", sep="\n")
     results = list(verdicts(measured))
     print(f"Medians of {arguments.rounds} rounds of {arguments.seconds:g} s.", *(line for _, line in results), sep="\n")
     return 0 if all(met for met, _ in results) else 1

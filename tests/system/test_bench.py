@@ -17,7 +17,7 @@ def test_it_prints_a_table_for_each_part() -> None:
     arguments = (
         "keepalive",
         "start",
-        "fairness",
+        "mixed",
         "slow",
         "--only",
         "workerhub threaded",
@@ -25,6 +25,7 @@ def test_it_prints_a_table_for_each_part() -> None:
         "1",
         "--seconds",
         "1",
+        "--markdown",
     )
     ended = subprocess.run(
         (sys.executable, str(ROOT / "tests" / "bench" / "run.py"), *arguments),
@@ -33,7 +34,7 @@ def test_it_prints_a_table_for_each_part() -> None:
         timeout=55,
         check=False,
     )
-    for column in ("keep-alive (µs)", "start (ms)", "p99.9 (ms)", "p99 beside (ms)"):
+    for column in ("keep-alive (µs)", "start (ms)", "mixed p99.9 (ms)", "p99 beside (ms)"):
         assert column in ended.stdout, ended.stderr
     assert ended.stdout.count("workerhub threaded") >= 4
     assert "ratio: " in ended.stdout, "goals are judged as far as they were measured"
