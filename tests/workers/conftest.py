@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,6 +13,11 @@ from workerhub.worker import WorkerType, find
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+for part in ("monkey", "selectors", "signal", "ssl", "subprocess"):
+    import_module(
+        f"gevent.{part}"
+    )  # takes longer than most tests: the workers that are forked here find it done, and patch
 
 
 @pytest.fixture(params=WORKER_CLASSES)

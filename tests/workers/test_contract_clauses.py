@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import gevent  # noqa: F401  # its import takes longer than most clauses; each worker finds it done, and patches
 from workerhub_workers.gevent import GeventWorker
 from workerhub_workers.sync import SyncWorker
 from workerhub_workers.threaded import ThreadedWorker

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from workerhub.worker import RequestTimeout
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from support.latch import Latch
 
@@ -51,6 +53,27 @@ def test_the_standard_library_is_patched_before_the_application_is_imported() ->
 
     with serving(GeventWorker, app) as server, server.connect() as client:
         assert client.ask().text.startswith("gevent.")
+
+
+def test_plug_ins_of_the_patching_are_heard(tmp_path: Path) -> None:
+    """Though the files that announce them are read once, not at each of its steps."""
+    info = tmp_path / "listener-1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: listener\nVersion: 1\n", encoding="utf-8")
+    groups = ("will_patch_all", "did_patch_all")
+    points = "".join(f"[gevent.plugins.monkey.{group}]\nhear = listener:hear\n" for group in groups)
+    (info / "entry_points.txt").write_text(points, encoding="utf-8")
+    (tmp_path / "listener.py").write_text("def hear(event): print(type(event).__name__)\n", encoding="utf-8")
+    code = (
+        "from importlib import metadata; before = metadata.entry_points\n"
+        "from workerhub_workers.gevent import GeventWorker; GeventWorker.prepare(GeventWorker.__new__(GeventWorker))\n"
+        "assert metadata.entry_points is before"
+    )
+    environ = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    ended = subprocess.run(
+        [sys.executable, "-c", code], env=environ, capture_output=True, text=True, check=True, timeout=60
+    )
+    assert ended.stdout.split() == ["GeventWillPatchAllEvent", "GeventDidPatchAllEvent"]
 
 
 def test_waiting_requests_do_not_wait_for_each_other(latch: Callable[[], Latch]) -> None:

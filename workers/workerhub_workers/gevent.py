@@ -6,13 +6,14 @@ before the application is imported.
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, ClassVar
 
 from workerhub.worker import Worker, WorkerContext, lazy_options
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from types import FrameType
 
     from workerhub.worker import WorkerOptions, WSGIApplication
@@ -52,7 +53,8 @@ class GeventWorker(Worker["GeventOptions"]):
         """Make the standard library cooperative."""
         from gevent import monkey  # noqa: PLC0415  # never in the master
 
-        monkey.patch_all()
+        with _entry_points_read_once():
+            monkey.patch_all()
         from workerhub_workers._greenlets import waiting_greenlets  # noqa: PLC0415  # it imports gevent, after it was patched
 
         self._waiting = waiting_greenlets
@@ -80,3 +82,16 @@ class GeventWorker(Worker["GeventOptions"]):
         """Cut what is left."""
         if self._greenlets is not None:
             self._greenlets.close()
+
+
+@contextmanager
+def _entry_points_read_once() -> Iterator[None]:
+    """Let gevent look for plug-ins without reading the files of all distributions 25 times, which is half the time of its patching."""
+    from importlib import metadata  # noqa: PLC0415  # gevent imports it anyway; the master doesn't
+
+    read = metadata.entry_points
+    metadata.entry_points = read().select
+    try:
+        yield
+    finally:
+        metadata.entry_points = read
