@@ -323,6 +323,7 @@ def _serve_settings(config: ServerConfig, worker: WorkerClass, size: int, *, dev
         keepalive_timeout=keepalive,
         response_memory=http.response_memory,
         multiprocess=size > 1,
+        proxy_protocol=http.proxy_protocol == "required",
     )
 
 

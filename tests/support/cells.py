@@ -58,6 +58,8 @@ POLICIES: Mapping[str, str] = {
     "slow reader": "A client that reads slowly costs a buffer, no worker; after `timeouts.write` without progress it is cut.",
     "keep-alive": "A connection serves request after request, pipelined ones in order, until `timeouts.keepalive` has passed or either side says close.",
     "limits": "What is too long, too large or malformed is answered with its status, and the connection closed.",
+    "proxy protocol": "With `http.proxy_protocol` a connection is that of the client which its header names, to the application, the logs and "
+    "`http.trusted_proxies`; without a header, in time and from a trusted proxy, it is closed.",
     "disconnect": "A client that leaves ends its own request and hurts nobody.",
     "spread": "Connections that are kept spread over the processes.",
     "newcomers": "A new connection gets its turn also where others keep the worker busy all the time.",

@@ -217,15 +217,17 @@ class HttpConfig(Table):
     # A proxy on this machine is the usual set-up, and nobody else can come from there.
     trusted_proxies: kinds.Proxies = setting(
         ["127.0.0.1", "::1", "unix"],
-        "From whom forwarding headers are believed: addresses, networks, and `unix` for UNIX sockets.",
+        "Who is believed about clients, in forwarding headers and by PROXY protocol: addresses, networks, and `unix` for UNIX sockets.",
         elsewhere=("forwarded_allow_ips", "forwarded-allow-ips"),
     )
     # What nginx, HAProxy, Caddy, Traefik and the clouds send.
     forwarded: Literal["x-forwarded", "rfc7239", "off"] = setting(
         "x-forwarded", "Which forwarding headers: `X-Forwarded-For` and its family, `Forwarded` (RFC 7239), or none."
     )
+    # Who isn't behind a proxy that speaks it would be cut off.
     proxy_protocol: Literal["off", "required"] = setting(
-        "off", "`required`: every connection begins with a PROXY protocol header, version 1 or 2.", later=True
+        "off",
+        "`required`: every connection begins with the header of a trusted proxy, PROXY protocol version 1 or 2; any other is closed.",
     )
     # A name without a version tells an attacker nothing.
     server_header: kinds.ServerHeader = setting("workerhub", "The `Server` header of responses that have none.")

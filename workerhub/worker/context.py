@@ -30,6 +30,7 @@ class ServeSettings:
         keepalive_timeout: idle for so long between requests: closed. None: no keep-alive.
         response_memory: bytes that are held for a slow reader before the producer has to wait.
         multiprocess: whether the pool has more than one process (`wsgi.multiprocess`).
+        proxy_protocol: every connection begins with a header that `workerhub.http.proxy_protocol` reads; one without is closed.
     """
 
     http: HttpSettings
@@ -40,6 +41,7 @@ class ServeSettings:
     keepalive_timeout: float | None
     response_memory: int
     multiprocess: bool
+    proxy_protocol: bool = False
 
 
 class Stopping(Protocol):
@@ -201,7 +203,7 @@ class WorkerContext:
 
         Args:
             listener: the listening socket that it came from.
-            peer: the peer's address, as `accept` returned it.
+            peer: the peer's address, as `accept` returned it, or the PROXY protocol's header said.
             pull: given, the application reads bodies while they arrive; called in the middle of a request to have the connection
                 receive more. See `ServerConnection`.
             stream_chunked: also those that come in chunks.

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from workerhub.http import HttpDate, Phase
 from workerhub_workers._acceptor import Acceptor
+from workerhub_workers._door import door_for
 from workerhub_workers._poller import IN, Poller, new_poller
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from workerhub.worker import Log, WorkerContext
+    from workerhub_workers._arrival import Arrival
     from workerhub_workers._connection import Connection
 
 MAX_CONNECTIONS = 1000
@@ -101,7 +103,7 @@ class Reactor:
     """All connections of one process.
 
     Attributes:
-        connections: by descriptor.
+        connections: by descriptor; in the place of one that isn't made yet, its arrival.
         runnable: connections on which a request is complete, in order.
         patience: seconds for each `Phase` in which the client has the word.
         write_patience: seconds without progress while the client reads.
@@ -121,7 +123,7 @@ class Reactor:
         settings = context.settings
         self.error_log = context.log
         self.poller = poller or new_poller()
-        self.connections: dict[int, Connection] = {}
+        self.connections: dict[int, Connection | Arrival] = {}
         self.runnable: deque[Connection] = deque()
         self.patience = {
             Phase.IDLE: settings.keepalive_timeout or math.inf,
@@ -134,6 +136,7 @@ class Reactor:
         self.wakes_at = -math.inf
         self.leaving = False
         self._owner = owner
+        self._admit = door_for(settings, owner.connect, context.log)
         self._bells: dict[int, Callable[[], None]] = {}
         self._context = context
         self._date = HttpDate()
@@ -141,7 +144,7 @@ class Reactor:
         self._crowded = 0
         self._has_siblings = settings.multiprocess
         self._held = 0
-        self._newcomer: Connection | None = None
+        self._newcomer: Connection | Arrival | None = None
         self._newcomer_until = 0.0
         self._limit = _connection_limit(max_connections, context.log)
         self._acceptor = Acceptor(context.listeners, self.poller, context.log)
@@ -235,7 +238,7 @@ class Reactor:
 
     # For connections.
 
-    def expect(self, connection: Connection, seconds: float) -> None:
+    def expect(self, connection: Connection | Arrival, seconds: float) -> None:
         """Give a client so much time, from now."""
         connection.deadline = deadline = monotonic() + seconds
         if deadline < self.next_check:
@@ -250,7 +253,7 @@ class Reactor:
         """The Date line of an answer that isn't an application's."""
         return self._date.line(time())
 
-    def forget(self, connection: Connection) -> None:
+    def forget(self, connection: Connection | Arrival) -> None:
         """A connection was closed."""
         if self.connections.get(connection.fd) is connection:
             del self.connections[connection.fd]
@@ -261,7 +264,7 @@ class Reactor:
             connection.drop()
         self.poller.close()
 
-    def mishap(self, connection: Connection) -> None:
+    def mishap(self, connection: Connection | Arrival) -> None:
         """Something of ours went wrong: log it with the traceback, and let one client bear it, not all."""
         self.error_log.error("a connection was dropped because of an error in the server", traceback.format_exc())
         connection.drop()
@@ -295,7 +298,7 @@ class Reactor:
         if victim is not None:
             victim.drop()
         sock, peer = accepted
-        connection = self._owner.connect(self, listener, sock, peer)
+        connection = self._admit(self, listener, sock, peer)
         self.connections[connection.fd] = connection
         try:
             connection.ready(IN)  # with its first request, more often than not
@@ -315,7 +318,7 @@ class Reactor:
         self._newcomer = None
         return False
 
-    def _oldest_idle(self) -> Connection | None:
+    def _oldest_idle(self) -> Connection | Arrival | None:
         """The connection that has to make room for a new one."""
         # Only one whose client knows that it may be closed at any moment: it has had an answer.
         return next((each for each in list(self.connections.values()) if each.idle and each.is_kept), None)
