@@ -32,12 +32,14 @@ def test_everything_a_proxy_says() -> None:
         X-Forwarded-For: 198.51.100.4
         X-Forwarded-Proto: HTTPS
         X-Forwarded-Host: www.example:8443
+        X-Forwarded-Port: 8443
         X-Forwarded-Prefix: /shop%20floor/
     """)
     assert environ["REMOTE_ADDR"] == "198.51.100.4"
     assert environ["REMOTE_PORT"] == ""
     assert environ["wsgi.url_scheme"] == "https"
     assert environ["HTTP_HOST"] == "www.example:8443"
+    assert environ["SERVER_PORT"] == "8443"
     assert environ["SCRIPT_NAME"] == "/shop floor"
     assert environ["PATH_INFO"] == "/x"
     assert environ["HTTP_X_FORWARDED_FOR"] == "198.51.100.4"
@@ -46,7 +48,7 @@ def test_everything_a_proxy_says() -> None:
 def test_nothing_said() -> None:
     environ = environ_of("Accept: x")
     assert (environ["REMOTE_ADDR"], environ["REMOTE_PORT"], environ["HTTP_HOST"]) == (PROXY, "40000", "a")
-    assert (environ["wsgi.url_scheme"], environ["SCRIPT_NAME"]) == ("http", "")
+    assert (environ["wsgi.url_scheme"], environ["SCRIPT_NAME"], environ["SERVER_PORT"]) == ("http", "", "8000")
 
 
 @pytest.mark.parametrize(
@@ -95,6 +97,8 @@ def test_from_anyone_else_nothing_reaches_the_application(settings: HttpSettings
         X-Forwarded-For: 198.51.100.4
         X_Forwarded_For: 198.51.100.4
         x-forwarded-proto: https
+        X-Forwarded_Proto: https
+        X-Forwarded-Port: 443
         X-Forwarded-Host: evil.example
         X-FORWARDED-PREFIX: /evil
         X-Forwarded-Anything: 1
@@ -105,7 +109,7 @@ def test_from_anyone_else_nothing_reaches_the_application(settings: HttpSettings
     assert not [key for key in environ if "FORWARDED" in key]
     assert environ["REMOTE_ADDR"] == "192.0.2.7"
     assert environ["wsgi.url_scheme"] == "http"
-    assert environ["HTTP_HOST"] == "a"
+    assert (environ["HTTP_HOST"], environ["SERVER_PORT"]) == ("a", "8000")
     assert environ["SCRIPT_NAME"] == ""
 
 
@@ -175,6 +179,11 @@ def test_the_scheme_is_what_the_clients_own_hop_wrote(chain: str, protocols: str
 @pytest.mark.parametrize("prefix", ["shop", "//evil.example", "/", "/a b", "/a?b", ""])
 def test_a_prefix_has_to_be_a_path(prefix: str) -> None:
     assert environ_of(f"X-Forwarded-Prefix: {prefix}")["SCRIPT_NAME"] == ""
+
+
+@pytest.mark.parametrize("port", ["0", "080", "123456", "-1", "https", "80 80", ""])
+def test_a_port_has_to_be_one(port: str) -> None:
+    assert environ_of(f"X-Forwarded-Port: {port}")["SERVER_PORT"] == "8000"
 
 
 def test_a_forwarded_host_has_to_be_one() -> None:

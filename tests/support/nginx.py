@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from support.client import fetch
@@ -15,11 +16,14 @@ from support.waiting import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 PROGRAM = shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
 
+STREAM_MODULE = Path("/usr/lib/nginx/modules/ngx_stream_module.so")
+"""Debian's: connections are passed on as they are, with a PROXY protocol header in front if so configured."""
+
 CONFIG = """\
+{modules}
 daemon off;
 {user}
 worker_processes 1;
@@ -36,6 +40,7 @@ http {{
   scgi_temp_path {directory}/scgi;
 {http}
 }}
+{stream}
 """
 
 SITE = """\
@@ -63,13 +68,15 @@ def site(upstream: str, *, keepalive: bool, port: int) -> str:
 
 
 @contextlib.contextmanager
-def nginx(directory: Path, http: str, port: int) -> Iterator[tuple[str, int]]:
-    """Run nginx with this `http` part until the block ends; yields the address that it listens on."""
+def nginx(directory: Path, http: str, port: int, *, stream: str = "") -> Iterator[tuple[str, int]]:
+    """Run nginx with this `http` part, and `stream` part, until the block ends; yields the address that it listens on."""
     assert PROGRAM is not None, "nginx is not installed"
     directory.mkdir()
     user = "user root;" if os.geteuid() == 0 else ""  # else its worker can't reach a socket in the test's directory
     config = directory / "nginx.conf"
-    config.write_text(CONFIG.format(directory=directory, user=user, http=http), encoding="utf-8")
+    modules = f"load_module {STREAM_MODULE};" if stream else ""
+    parts = {"http": http, "stream": f"stream {{\n{stream}}}" if stream else "", "modules": modules, "user": user}
+    config.write_text(CONFIG.format(directory=directory, **parts), encoding="utf-8")
     log = directory / "nginx.log"
     with log.open("wb") as output:
         process = subprocess.Popen(

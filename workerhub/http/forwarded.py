@@ -12,7 +12,7 @@ with "off"          handed on as they are, nothing believed     dropped
 
 Each proxy appends the address it was called from. So the list is read from its end: entries are skipped as long as they are trusted
 proxies themselves, and the first one that isn't is the client: the rightmost untrusted. What stands left of it, the client wrote; the
-application gets the list without it. Scheme, host and prefix are those that the same hop wrote, the one that saw the client.
+application gets the list without it. Scheme, host, port and prefix are those that the same hop wrote, the one that saw the client.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ _REMEMBERED_MAX: Final = 4096
 _ADDRESS: Final = re.compile(
     r"\[([0-9A-Fa-f:.]+)\](?::([0-9]{1,5}))?|([0-9.]+)(?::([0-9]{1,5}))?|([0-9A-Fa-f:.]+)", re.ASCII
 )
+_PORT: Final = re.compile(r"[1-9][0-9]{0,4}", re.ASCII)
 _PREFIX: Final = re.compile(r"/[!$&-.0-9:;=@A-Z_a-z~/%]*", re.ASCII)
 _PAIR: Final = re.compile(
     r"[ \t]*([!#$%&'*+.^_`|~0-9A-Za-z-]+)=(?:([!#$%&'*+.^_`|~0-9A-Za-z-]+)|\"((?:[^\"\\\x00-\x08\x0a-\x1f\x7f]|\\[\t\x20-\x7e])*)\")[ \t]*([;,]|$)",
@@ -117,7 +118,9 @@ def _find_client(nodes: list[str], trusted: TrustedProxies) -> tuple[int, str, s
     return depth, address, port
 
 
-def _apply(environ: dict[str, Any], *, address: str, port: str, scheme: str, host: str, prefix: str) -> None:
+def _apply(
+    environ: dict[str, Any], *, address: str, port: str, scheme: str, host: str, own_port: str = "", prefix: str = ""
+) -> None:
     if address:
         environ["REMOTE_ADDR"] = address
         environ["REMOTE_PORT"] = port
@@ -127,6 +130,8 @@ def _apply(environ: dict[str, Any], *, address: str, port: str, scheme: str, hos
         if not valid_host(host):
             raise Refused(Fault.HOST_INVALID)
         environ["HTTP_HOST"] = host
+    if _PORT.fullmatch(own_port):
+        environ["SERVER_PORT"] = own_port
     prefix = prefix.rstrip("/")
     if prefix and not prefix.startswith("//") and _PREFIX.fullmatch(prefix):
         environ["SCRIPT_NAME"] = decode_path(prefix)
@@ -138,7 +143,7 @@ def _values(environ: dict[str, Any], key: str) -> list[str]:
 
 
 def apply_x_forwarded(environ: dict[str, Any], trusted: TrustedProxies) -> None:
-    """X-Forwarded-For, -Proto, -Host and -Prefix, as nginx, HAProxy and Traefik write them.
+    """X-Forwarded-For, -Proto, -Host, -Port and -Prefix, as nginx, HAProxy and Traefik write them.
 
     Raises:
         Refused: the host is invalid.
@@ -159,6 +164,7 @@ def apply_x_forwarded(environ: dict[str, Any], trusted: TrustedProxies) -> None:
         port=port,
         scheme=at_depth("HTTP_X_FORWARDED_PROTO").lower(),
         host=at_depth("HTTP_X_FORWARDED_HOST"),
+        own_port=at_depth("HTTP_X_FORWARDED_PORT"),
         prefix=at_depth("HTTP_X_FORWARDED_PREFIX"),
     )
 
@@ -204,7 +210,6 @@ def apply_rfc7239(environ: dict[str, Any], trusted: TrustedProxies) -> None:
         port=port,
         scheme=pairs.get("proto", "").lower(),
         host=pairs.get("host", ""),
-        prefix="",
     )
 
 
