@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import tomllib
 from itertools import pairwise
-from pathlib import Path
 
 from hypothesis import event, example, given
 from hypothesis import strategies as st
+from support.corpus import CASES
 from support.http_wire import Story, tell, with_parser
 
 from workerhub.http import Phase
 
-SEEDS = [
-    case["input"].encode("latin-1")
-    for path in sorted((Path(__file__).parent / "corpus").glob("*.toml"))
-    for case in tomllib.loads(path.read_text(encoding="utf-8"))["case"]
-]
+SEEDS = [case.data for case in CASES]
 PIECES = [
     *(bytes([byte]) for byte in b'\r\n\0\t :;,"\\/%#?*_-+.\x0b\x0c\x1b\x7f\x80\xff0159aAfFxX'),
     *(
@@ -24,7 +19,8 @@ PIECES = [
         b"Host: a\r\n|Host: b\r\n|Content-Length: 5\r\n|Content-Length: 0\r\n|content-length: 5, 5\r\n|Transfer-Encoding: chunked\r\n|"
         b"transfer-encoding: gzip, chunked\r\n|Transfer_Encoding: chunked\r\n|Connection: close\r\n|Connection: keep-alive, Upgrade\r\n|"
         b"Upgrade: h2c\r\n|Expect: 100-continue\r\n|Keep-Alive: 5\r\n|Proxy-Connection: close\r\n|X-Forwarded-For: 1.2.3.4\r\n|"
-        b'0\r\n\r\n|5\r\nhello\r\n|ffffffff\r\n|;a=b|;a="b"|chunked|identity|hello| |\t'
+        b'0\r\n\r\n|5\r\nhello\r\n|ffffffff\r\n|;a=b|;a="b"|chunked|identity|hello| |\t|\r\r\n|;\n|;\r|\x85|\xa0|'
+        b"X_User: 1\r\n|X-User: 2\r\n|Content_Length: 5\r\n|Expect: x\r\n|Expect:|Content-Length:|Transfer-Encoding:\x0b|Host: [::1]:80\r\n"
     ).split(b"|"),
 ]
 PIECE = st.sampled_from(PIECES) | st.binary(min_size=1, max_size=3)

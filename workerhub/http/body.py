@@ -119,7 +119,16 @@ _FORBIDDEN_TRAILERS: Final = frozenset(
 class ChunkedFraming:
     """A chunked body (RFC 9112, 7.1), read by the letter. Extensions are checked and ignored, trailers are checked and dropped."""
 
-    __slots__ = ("_line", "_missing", "_settings", "_state", "_total", "_trailer_bytes", "_trailer_count")
+    __slots__ = (
+        "_extension_bytes",
+        "_line",
+        "_missing",
+        "_settings",
+        "_state",
+        "_total",
+        "_trailer_bytes",
+        "_trailer_count",
+    )
 
     def __init__(self, settings: HttpSettings) -> None:
         self._settings = settings
@@ -130,6 +139,8 @@ class ChunkedFraming:
         """Bytes announced so far."""
         self._line = b""
         """The beginning of a line whose end isn't here."""
+        self._extension_bytes = 0
+        """Of all chunks."""
         self._trailer_bytes = 0
         self._trailer_count = 0
 
@@ -183,6 +194,10 @@ class ChunkedFraming:
     def _chunk(self, line: bytes) -> None:
         if len(line) - 2 > _CHUNK_LINE_MAX or (match := _CHUNK_LINE.fullmatch(line)) is None:
             raise Refused(Fault.CHUNK)
+        # RFC 9112, 7.1.1: their total is to be limited, too, or there is no end to what a small body takes (CVE-2023-39326).
+        self._extension_bytes += len(line) - 2 - match.end(1)
+        if self._extension_bytes > self._settings.max_header_bytes:
+            raise Refused(Fault.EXTENSION_BYTES)
         size = int(match[1], 16)
         if not size:
             self._state = _State.TRAILERS

@@ -34,6 +34,7 @@ class Fault(Enum):
     FIELD_BYTES = auto()
     FIELD_COUNT = auto()
     FIELD_REPEATED = auto()
+    FIELD_SHADOW = auto()
     HOST_MISSING = auto()
     HOST_INVALID = auto()
     CONTENT_LENGTH = auto()
@@ -44,6 +45,7 @@ class Fault(Enum):
     EXPECTATION = auto()
     BODY_SIZE = auto()
     CHUNK = auto()
+    EXTENSION_BYTES = auto()
     TRAILER = auto()
     FORWARDED = auto()
     TRUNCATED = auto()
@@ -70,6 +72,7 @@ REFUSALS: dict[Fault, Refusal] = {
     Fault.FIELD_BYTES: Refusal(431, "The header fields are too large."),
     Fault.FIELD_COUNT: Refusal(431, "There are too many header fields."),
     Fault.FIELD_REPEATED: Refusal(400, "A header field that has one value stands there more than once."),
+    Fault.FIELD_SHADOW: Refusal(400, "A header field's name has underscores where another one has hyphens."),
     # RFC 9112, 3.2
     Fault.HOST_MISSING: Refusal(400, "The Host header field is missing."),
     Fault.HOST_INVALID: Refusal(400, "The Host header field is invalid, or contradicts the request target."),
@@ -84,6 +87,7 @@ REFUSALS: dict[Fault, Refusal] = {
     Fault.BODY_SIZE: Refusal(413, "The body is too large."),
     # RFC 9112, 7.1; RFC 9110, 6.5.1
     Fault.CHUNK: Refusal(400, "The chunked body is malformed."),
+    Fault.EXTENSION_BYTES: Refusal(400, "The chunk extensions are too large."),
     Fault.TRAILER: Refusal(400, "The trailer section is malformed, or holds a field that may not stand there."),
     # RFC 7239, 4
     Fault.FORWARDED: Refusal(400, "The Forwarded header field is malformed."),

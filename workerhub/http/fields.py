@@ -24,8 +24,8 @@ _SINGLE: Final = frozenset({"HTTP_HOST", "CONTENT_LENGTH", "CONTENT_TYPE", "HTTP
 class FieldNames:
     """Remembers raw field names and their keys: looking one up takes 0.03 us, working it out 0.6 us.
 
-    Dropped are, for every peer: names with an underscore, which would become the key of their hyphenated neighbour (nginx drops them
-    too), and Proxy, which would become HTTP_PROXY (CVE-2016-5385). And the forwarding fields that aren't believed, see `forwarded`.
+    Dropped are, for every peer: names with an underscore, which would become the key of a hyphenated one (nginx drops them too; where
+    there is such a one beside it, the request is refused), and Proxy, which would become HTTP_PROXY (CVE-2016-5385). And the forwarding fields that aren't believed, see `forwarded`.
 
     Attributes:
         keys: those that are known.
@@ -92,7 +92,7 @@ class FieldReader:
             False: the parser found the head malformed. The fields are in the environment all the same, for a better verdict.
 
         Raises:
-            Refused: a field that has one value is repeated.
+            Refused: a field that has one value is repeated, or has a double with underscores.
         """
         try:
             lent = self._idle.pop()
@@ -124,8 +124,10 @@ class FieldReader:
         for key in [key for key in environ if key in _FRAMING or key.startswith("HTTP_")]:
             del environ[key]
         environ.pop(_DROPPED, None)
+        names: set[bytes] = set()
         for match in FIELD_LINE.finditer(head, head.index(b"\n") + 1):
             key = self.names[match[1]]
+            names.add(match[1].lower())
             value = match[2].strip(b" \t").decode("latin-1")
             if key not in environ:
                 environ[key] = value
@@ -135,6 +137,12 @@ class FieldReader:
                 # RFC 9110, 5.3: lines of one name are one list. Cookie is joined as RFC 9113, 8.2.3 has it.
                 environ[key] += ("; " if key == "HTTP_COOKIE" else ", ") + value
         environ.pop(_DROPPED, None)
+        shadows = {name.replace(b"_", b"-") for name in names if b"_" in name}
+        if shadows & (names | _NEVER_SHADOWED):
+            raise Refused(Fault.FIELD_SHADOW)
 
 
 _FRAMING: Final = frozenset({"CONTENT_LENGTH", "CONTENT_TYPE"})
+
+_NEVER_SHADOWED: Final = frozenset({b"content-length", b"transfer-encoding"})
+"""Whoever takes the spelling with an underscore for one of these sees another body."""

@@ -14,7 +14,8 @@ class HttpSettings:
     Attributes:
         parser: the library that reads heads; "auto" is httptools where it is importable, else h11.
         max_request_line: the request line without its CRLF; beyond it 414.
-        max_header_bytes: all field lines with their CRLFs; the same again for the trailers of a chunked body; beyond it 431.
+        max_header_bytes: all field lines with their CRLFs; the same again for the trailers of a chunked body; beyond it 431. And for
+            its chunk extensions together; beyond it 400.
         max_headers: field lines in a head, and again in the trailers; beyond it 431.
         max_body: the decoded body; None for no limit; beyond it 413, from Content-Length before reading.
         body_memory: a body up to this size is kept in memory, a larger one goes to the file that `new_spool` makes.

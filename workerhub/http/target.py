@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from ipaddress import IPv6Address
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
@@ -10,7 +11,10 @@ from workerhub.http.errors import Fault, Refused
 
 _ABSOLUTE: Final = re.compile(r"https?://([^/?]*)(.*)", re.IGNORECASE | re.ASCII)
 _BROKEN_ESCAPE: Final = re.compile(r"%(?:00|(?![0-9A-Fa-f]{2}))")
-_HOST: Final = re.compile(r"(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]{2,}\])(?::[0-9]{0,5})?", re.ASCII)
+_HOST: Final = re.compile(r"(?:[A-Za-z0-9._~-]+|\[([0-9A-Fa-f:.]{2,})\])(?::([0-9]{0,5}))?", re.ASCII)
+"""Groups: what is in brackets, the port."""
+
+_PORT_MAX: Final = 65535
 
 _KNOWN_HOSTS_MAX: Final = 1024
 known_hosts: set[str] = set()
@@ -24,11 +28,20 @@ def valid_host(value: str) -> bool:
     """
     if value in known_hosts:
         return True
-    if not _HOST.fullmatch(value):
+    match = _HOST.fullmatch(value)
+    if match is None or int(match[2] or 0) > _PORT_MAX or not (match[1] is None or _is_ipv6(match[1])):
         return False
     if len(known_hosts) >= _KNOWN_HOSTS_MAX:
         known_hosts.clear()
     known_hosts.add(value)
+    return True
+
+
+def _is_ipv6(text: str) -> bool:
+    try:
+        IPv6Address(text)
+    except ValueError:
+        return False
     return True
 
 
