@@ -408,6 +408,29 @@ def test_fields_that_are_refused(headers: Any) -> None:
         assert b"evil" not in run.output.data
 
 
+def test_fields_of_subclasses_are_their_text() -> None:
+    """Not what they make of it when they are formatted: that was not looked at."""
+
+    class Evil(str):
+        __slots__ = ()
+
+        def __format__(self, _spec: str, /) -> str:
+            return "x\r\nEvil: 1"
+
+        __str__ = __repr__ = lambda self: "x\r\nEvil: 2"
+        lower = lambda self: self  # noqa: E731  # an attribute like the others
+
+        def __int__(self) -> int:
+            return 99
+
+    status = Evil("200 Fine")
+    run = Run(
+        answering(b"Hello", status=status, headers=[(Evil("X-Name"), Evil("text")), ("Content-Length", Evil("5"))])
+    )
+    assert (run.answer.reason, run.answer.fields["x-name"], run.answer.body) == ("Fine", "text", b"Hello")
+    assert b"Evil" not in run.output.data
+
+
 @pytest.mark.parametrize(
     "status",
     ["", "OK", "20 OK", "2000 OK", "200OK", "100 Continue", "200 OK\r\nX: 1", "200 \u20ac", 200, b"200 OK", None],
@@ -475,6 +498,58 @@ def test_an_error_behind_the_head_cuts_the_answer(error: BaseException, headers:
     assert blocks.closed == 1
     with pytest.raises((AssertionError, ValueError)):
         _ = run.answer
+
+
+@pytest.mark.parametrize(
+    ("line", "headers", "blocks", "broke_off"),
+    [
+        ("GET / HTTP/1.0", TEXT, Blocks(b"Hello", error=ValueError()), True),
+        ("GET / HTTP/1.0", TEXT, Blocks(b"Hello", error=RequestTimeout()), True),
+        ("GET / HTTP/1.0", TEXT, Blocks(b"Hello"), False),
+        ("GET / HTTP/1.0", TEXT, Blocks(b"Hello", close_error=ValueError()), False),
+        ("GET / HTTP/1.0", TEXT, Blocks(error=ValueError()), False),  # a 500
+        ("HEAD / HTTP/1.0", TEXT, Blocks(b"Hello", error=ValueError()), False),
+        ("GET / HTTP/1.0", [("Content-Length", "9")], Blocks(b"Hello", error=ValueError()), False),
+        ("GET / HTTP/1.1", TEXT, Blocks(b"Hello", error=ValueError()), False),
+        ("GET / HTTP/1.1", TEXT, Blocks(b"Hello", close_error=ValueError()), False),
+    ],
+)
+def test_what_only_the_end_of_the_connection_ends_is_known_to_have_broken_off(
+    line: str,
+    headers: Headers,
+    blocks: Blocks,
+    broke_off: bool,  # noqa: FBT001  # a column of the table
+) -> None:
+    """Length and chunks tell the client themselves; so does the status of a 500."""
+    assert Run(returning(blocks, headers=headers), line).outcome.broke_off is broke_off
+
+
+@pytest.mark.parametrize("line", ["GET / HTTP/1.1", "HEAD / HTTP/1.1", "GET / HTTP/1.0"])
+@pytest.mark.parametrize("headers", [TEXT, [("Content-Length", "5")]])
+@pytest.mark.parametrize("kind", [list, iter])
+@pytest.mark.parametrize("is_there", [True, False])
+def test_a_write_that_comes_late_adds_nothing(
+    line: str,
+    headers: Headers,
+    kind: Callable[..., Any],
+    is_there: bool,  # noqa: FBT001  # a column of the table
+) -> None:
+    """From a thread of the application's, say: the next answer may be on its way."""
+    late: list[Callable[[bytes], None]] = []
+
+    def app(environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        late.append(start_response("200 OK", list(headers)))
+        if not is_there:
+            raise ValueError
+        result: Iterable[bytes] = kind([b"Hello"])
+        return result
+
+    run = Run(app, line)
+    before = run.output.data
+    for write in late:
+        write(b"more")
+        write(b"and more")
+    assert run.output.data == before
 
 
 def test_a_timeout_before_the_head_is_a_504_and_nobody_is_told() -> None:

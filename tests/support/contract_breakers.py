@@ -255,6 +255,11 @@ for hidden in ("failures-are-answered-500", "nonsense-is-refused"):
     breaks(hidden, "ended without an answer")(hides_errors)
 
 
+@breaks("answers-that-break-off-look-like-it", "the answer to HTTP/1.0 looks complete")
+def takes_what_it_gets_for_whole(page: Any) -> None:
+    page.Client.cut = page.Client.part
+
+
 @breaks("connections-are-kept", "Connection: close")
 def never_keeps(page: Any) -> None:
     def run(runner: Any, request: Any, output: Any, *, last: bool) -> Any:

@@ -58,6 +58,11 @@ class Outcome:
         self.keep_alive = keep_alive
         self.error = error
 
+    @property
+    def broke_off(self) -> bool:
+        """An answer ended too early that only the end of the connection ends: reset it, or the client takes it for whole (RFC 9112, 8)."""
+        return False
+
 
 class Response(Outcome):
     """What `start_response` and `write` act on. One per request; when that is over, its outcome.
@@ -100,6 +105,13 @@ class Response(Outcome):
         self.status = self.sent = 0
         self.error = None
         self.started = self.bodiless = self.overlong = self.gone = False
+
+    @property
+    def broke_off(self) -> bool:
+        """See `Outcome`: worked out when asked for, since requests that go well are never asked."""
+        return (
+            self.started and not self.bodiless and not self._chunked and self._left is None and self.error is not None
+        )
 
     def start(
         self,
@@ -207,8 +219,11 @@ class Response(Outcome):
             self._send(self._open(0))
         if self._chunked:
             self._send(b"0\r\n\r\n")
+            self._chunked = False
         elif self._left:
             raise LengthMismatch(f"the application announced {self._length} bytes and sent {self.sent}")
+        # Whole, whatever may go wrong from here on; and a `write` that comes late (from a thread, say) adds nothing.
+        self._left = 0
 
     def replace(self, status: int, text: str, page: tuple[str, bytes] | None = None) -> None:
         """Answer with an error instead; only before the head is out. Raises ClientDisconnected.
@@ -220,6 +235,7 @@ class Response(Outcome):
         """
         self.status = status
         self.started = True
+        self._left = 0  # as in `finish`
         if self._request.stream is not None:
             self._request.stream.begin_answer()
         server = self._server.removeprefix(b"Server: ").rstrip().decode("latin-1")

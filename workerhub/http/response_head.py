@@ -69,7 +69,7 @@ def _check_name(name: str) -> str:
         raise TypeError(f"a header name must be a str, not {type(name).__name__}")
     if not _NAME.fullmatch(name):
         raise ValueError(f"invalid header name {name!r}")
-    folded = name.lower()
+    folded = str.lower(name)  # whatever a subclass makes of it
     if folded in _HOP_BY_HOP:
         raise ValueError(f"{name} is a hop-by-hop header: it belongs to the server, not to the application")
     return folded
@@ -88,7 +88,7 @@ def read_fields(fields: list[tuple[str, str]]) -> tuple[str, int | None, bool, b
     for name, value in fields:
         # `isprintable` (0.04 us) is False for everything that must not stand there, and for some that may: then look closer.
         if type(value) is not str or not value.isprintable():
-            _check_value(name, value)
+            value = _plain_value(name, value)  # noqa: PLW2901  # what was checked, and nothing else, goes on
         beginning = _beginnings.get(name)
         if beginning is not None:
             lines += f"{beginning}{value}\r\n"
@@ -101,18 +101,21 @@ def read_fields(fields: list[tuple[str, str]]) -> tuple[str, int | None, bool, b
                 raise ValueError(f"the application announced two lengths, {length} and {value}")
             length = int(value)
             continue
-        lines += f"{name}: {value}\r\n"
+        beginning = f"{str.__str__(name)}: "
+        lines += f"{beginning}{value}\r\n"
         if folded == "date":
             has_date = True
         elif folded == "server":
             has_server = True
         elif len(_beginnings) < _REMEMBERED_MAX:
-            _beginnings[name] = f"{name}: "
+            _beginnings[beginning[:-2]] = beginning
     return lines, length, has_date, has_server
 
 
-def _check_value(name: str, value: str) -> None:
+def _plain_value(name: str, value: str) -> str:
+    """The value, if it may stand there. Of a subclass the text that was looked at, which it may format as another (`class E(str, Enum)` does)."""
     if not isinstance(value, str):
         raise TypeError(f"the value of header {name} must be a str, not {type(value).__name__}")
     if not _VALUE.fullmatch(value):
         raise ValueError(f"the value of header {name} holds control characters or what latin-1 hasn't got")
+    return str.__str__(value)

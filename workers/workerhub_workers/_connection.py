@@ -279,7 +279,10 @@ class Connection:
             # As `_finish`, `proceed` and `expect` would: the hot path has three calls less.
             phase = self.http.phase
             if self.outbox.pieces or not (phase is _IDLE or phase is _CLOSED):
-                self._finish(last=not outcome.keep_alive)
+                if outcome.broke_off:
+                    self.reset()
+                else:
+                    self._finish(last=not outcome.keep_alive)
             elif outcome.keep_alive and phase is _IDLE:
                 self.stage = _READING
                 self.is_kept = True
@@ -289,6 +292,8 @@ class Connection:
                     reactor.expect(self, reactor.patience[_IDLE])
                 if self._mask != IN:
                     self._watch(IN)
+            elif outcome.broke_off:
+                self.reset()
             else:
                 self.drop()
         else:

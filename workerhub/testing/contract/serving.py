@@ -59,6 +59,21 @@ def failures_are_answered_500(kit: Kit) -> None:
 
 
 @serving.clause
+def answers_that_break_off_look_like_it(kit: Kit) -> None:
+    """If the application fails in the middle of its answer the client can tell: the last chunk is missing, or to HTTP/1.0 the connection is reset."""
+    with kit.shared() as served:
+        with served.connect() as client:
+            client.send(get("/breaks"))
+            client.head()
+            begun = b"5\r\nbegun\r\n"
+            expect_equal(begun, client.take(len(begun)), "the first block")
+            expect(client.at_end(), "the answer goes on")
+        with served.connect() as client:
+            client.send(get("/breaks", version="1.0"))
+            expect(client.was_reset(), "the answer to HTTP/1.0 looks complete")
+
+
+@serving.clause
 def connections_are_kept(kit: Kit) -> None:
     """A connection serves one request after the other, if both sides want that."""
     with kit.shared() as served, served.connect() as client:

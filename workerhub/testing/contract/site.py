@@ -35,6 +35,7 @@ class Site:
         self._handlers: dict[str, str] = {}
         self._pages: dict[str, Callable[[Environ, StartResponse], Iterable[bytes]]] = {
             "/begun": self.begun,
+            "/breaks": breaks,
             "/digest": digest,
             "/endless": self.endless,
             "/environ": environ_as_json,
@@ -162,6 +163,13 @@ def fails(environ: Environ, _start_response: StartResponse) -> Iterable[bytes]:
     raise {"exit": SystemExit(3), "interrupt": KeyboardInterrupt()}.get(
         environ["QUERY_STRING"], ValueError("on purpose")
     )
+
+
+def breaks(_environ: Environ, start_response: StartResponse) -> Iterator[bytes]:
+    """Says something, and fails before it has said all."""
+    start_response("200 OK", [])
+    yield b"begun"
+    raise ValueError("on purpose")
 
 
 def file(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
