@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from io import BytesIO
 from tempfile import TemporaryFile
-from typing import BinaryIO, Literal
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 import pytest
 from support.http_wire import DATE, ENVIRON, PARSERS, SMALL, connect, read_answers, request_for, tell, with_parser
 
 from workerhub.http import HttpDate, HttpSettings, Phase, ServerConnection
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 POST = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n"
@@ -175,6 +178,48 @@ def test_a_refused_head_request_gets_no_body() -> None:
     story = tell([b"HEAD / HTTP/1.1\r\n\r\n"])
     assert read_answers(story.answer, ["HEAD"], closed=True)[0].status == 400
     assert tell([b"HEAD / HTTP/1.1\r\nHost: a\r\n\r\n", b"junk\r\n"]).answer.endswith(b"malformed.\n")
+
+
+@pytest.mark.parametrize(
+    ("pieces", "told"),
+    [
+        ([b"GET /a?b HTTP/1.1\r\n\r\n"], ("GET", "/a?b", "HTTP/1.1", 400)),
+        ([b"GET /a?b HTTP/1.1\r\n", b"\r\n"], ("GET", "/a?b", "HTTP/1.1", 400)),
+        ([b"\r\n", b"BREW /pot HT", b"TP/1.1\r\n"], ("BREW", "/pot", "HTTP/1.1", 501)),
+        ([b"GET / HTTP/3.0\r\n"], ("GET", "/", "HTTP/3.0", 505)),
+        ([b"GET /" + b"x" * 200], ("", "GET /" + "x" * 95, "", 414)),
+        ([b'\x16\x03\x01\xff "\\\n'], ("", '\x16\x03\x01\xff "\\', "", 400)),
+        ([b"\n"], ("", "", "", 400)),
+        ([GET + b"GET /next HTTP/1.1\r\nHost: a b\r\n\r\n"], ("GET", "/next", "HTTP/1.1", 400)),
+        ([POST.replace(b"Length: 5", b"Length: 65")], ("POST", "/", "HTTP/1.1", 413)),
+        ([POST + b"hel", b""], ("POST", "/", "HTTP/1.1", 400)),
+        ([b"GET / HT", b""], ("", "GET / HT", "", 400)),
+    ],
+)
+def test_a_refusal_is_logged_once_with_what_is_known(pieces: list[bytes], told: tuple[str, str, str, int]) -> None:
+    logged: list[tuple[object, ...]] = []
+
+    def access(environ: Mapping[str, Any], status: int, sent: int, seconds: float) -> None:
+        line = (environ["REQUEST_METHOD"], environ["REQUEST_URI"], environ["SERVER_PROTOCOL"], status)
+        logged.append((*line, environ["REMOTE_ADDR"], sent, seconds))
+
+    connection = ServerConnection(SMALL, ENVIRON, TemporaryFile, access=access)
+    for piece in pieces:
+        connection.receive(piece)
+        connection.next_request()
+    assert logged == []
+    body = connection.failure(DATE).partition(b"\r\n\r\n")[2]
+    connection.failure(DATE)
+    assert logged == [(*told, "192.0.2.7", len(body), 0.0)]
+
+
+def test_a_request_that_was_refused_when_it_was_complete_is_logged_with_its_fields() -> None:
+    logged: list[Mapping[str, Any]] = []
+    connection = ServerConnection(SMALL, ENVIRON, TemporaryFile, access=lambda environ, *_: logged.append(environ))
+    connection.receive(GET.replace(b"\r\n\r\n", b"\r\nUser-Agent: x\r\n\r\n"))
+    connection.refuse(503)
+    connection.failure(DATE)
+    assert [environ["HTTP_USER_AGENT"] for environ in logged] == ["x"]
 
 
 def test_there_is_nothing_to_say_unless_it_failed() -> None:

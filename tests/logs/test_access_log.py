@@ -127,7 +127,7 @@ def test_the_target_is_made_again_where_the_environ_has_none(tmp_path: Path) -> 
         "%(r)s",
         {"REQUEST_METHOD": "GET", "SCRIPT_NAME": "/app", "PATH_INFO": '/a b"\xe9\n', "QUERY_STRING": "q"},
     )
-    assert found == "GET /app/a%20b%22%E9%0A?q \n"
+    assert found == "GET /app/a%20b%22%E9%0A?q\n"
 
 
 HOSTILE = ['"', "\\", "\n", "\r\n127.0.0.1 - - forged", "\x1b[31m", "\x00", "\x7f", "\x80\xff", '" 200 5 "', "\u2028"]
@@ -178,3 +178,10 @@ def test_different_words_stay_different(tmp_path: Path) -> None:
 )
 def test_a_bad_pattern_is_found_beforehand(text: str, problem: str | None) -> None:
     assert check_access_format(text) == problem
+
+
+def test_what_is_no_request_line_stands_there_as_it_came(tmp_path: Path) -> None:
+    """It is what `workerhub.http` has of a request that it refused."""
+    environ = {"REQUEST_METHOD": "", "REQUEST_URI": '\x16\x03\xff"', "SERVER_PROTOCOL": "", "REMOTE_ADDR": "192.0.2.1"}
+    assert line(tmp_path, '"%(r)s" %(m)s %(U)s %(H)s', environ) == '"\\x16\\x03\\xff\\"" - \\x16\\x03\\xff\\" -\n'
+    assert line(tmp_path, '"%(r)s"', {**environ, "REQUEST_URI": ""}).endswith('"-"\n')

@@ -418,6 +418,11 @@ def logs_twice(page: Any) -> None:
     change_slots(page, twice)
 
 
+@breaks("refusals-are-logged", "in vain for the worker to log each refusal", is_silent=True)
+def refuses_on_its_own(page: Any) -> None:
+    before(page.Conversation, "listen", lambda conversation: setattr(conversation.http, "_access", None))
+
+
 # Capacity
 
 

@@ -28,9 +28,10 @@ from workerhub.http.request import Request
 from workerhub.http.scanner import HeadScanner
 from workerhub.http.stream import BodyStream
 from workerhub.http.target import known_hosts, split_target, valid_host
+from workerhub.http.told import environ_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from workerhub.http.settings import HttpSettings
 
@@ -75,9 +76,12 @@ class ServerConnection:
             client, and `receive` what it sent, or `refuse`; or may raise, which the application sees.
         stream_chunked: also bodies in chunks. Else these are collected, because only then there is a CONTENT_LENGTH, without which
             Django, for one, takes a body for empty.
+        access: writes the access log's line of a request that is refused before it could be taken; with what is known of its environ, the
+            status, the body's bytes, and 0 seconds.
     """
 
     __slots__ = (
+        "_access",
         "_apply_forwarded",
         "_body",
         "_ended",
@@ -90,6 +94,7 @@ class ServerConnection:
         "_profile",
         "_pull",
         "_refusal",
+        "_refused",
         "_request",
         "_rest",
         "_scanner",
@@ -100,6 +105,9 @@ class ServerConnection:
         "phase",
     )
 
+    _refused: dict[str, Any] | None
+    """What is still to be logged of the request that was refused. There only if one was."""
+
     def __init__(
         self,
         settings: HttpSettings,
@@ -109,6 +117,7 @@ class ServerConnection:
         peer: tuple[str, str] | None = None,
         pull: Callable[[], None] | None = None,
         stream_chunked: bool = False,
+        access: Callable[[Mapping[str, Any], int, int, float], None] | None = None,
     ) -> None:
         profile = self._profile = profile_of(settings)
         self._peer = peer = peer or (environ["REMOTE_ADDR"], environ["REMOTE_PORT"])
@@ -120,6 +129,7 @@ class ServerConnection:
         self._new_spool = new_spool
         self._pull = pull
         self._stream_chunked = stream_chunked
+        self._access = access
         self._scanner: HeadScanner | None = None
         self._request: Request | None = None
         """The request that is being read, from its complete head on."""
@@ -192,6 +202,8 @@ class ServerConnection:
     def failure(self, date: bytes) -> bytes:
         """In phase FAILED: the whole small answer, to be sent before closing; in any other, or where a running request answers, b"".
 
+        Asked for the first time, it writes the access log's line.
+
         Args:
             date: from `HttpDate.line`.
         """
@@ -199,7 +211,11 @@ class ServerConnection:
         if refusal is None:
             return b""
         server = self._settings.server_header
-        return error_answer(refusal.status, refusal.text, date=date, server=server, with_body=not self._is_head)[0]
+        answer, sent = error_answer(refusal.status, refusal.text, date=date, server=server, with_body=not self._is_head)
+        if self._access is not None and self._refused is not None:
+            self._access(self._refused, refusal.status, sent, 0.0)
+            self._refused = None
+        return answer
 
     def close(self) -> None:
         """Free what is held for requests that weren't handed out; those that were are freed by `Request.close`."""
@@ -222,7 +238,7 @@ class ServerConnection:
             else:
                 self._scan(data)
         except Refused as refused:
-            self._fail(REFUSALS[refused.fault])
+            self._fail(REFUSALS[refused.fault], data)
 
     def _scan(self, data: bytes) -> None:
         """A head in pieces, or one that the gate didn't let through: line by line, to the same verdict."""
@@ -234,13 +250,13 @@ class ServerConnection:
         if complete is None:
             self.phase = _IDLE if scanner.is_empty else _HEAD
             return
-        self._scanner = None
         head, rest = complete
         head = TRAILING_SPACE.sub(b"", head)
         match = HEAD.match(head)
         if match is None:
             raise Refused(Fault.PARSER)
         self._begin(match, head, rest)
+        self._scanner = None
 
     def _begin(self, match: re.Match[bytes], head: bytes, rest: bytes = b"") -> None:
         """A whole head that the gate let through; what stands behind it is body or the next request."""
@@ -396,13 +412,23 @@ class ServerConnection:
         else:
             self._fail(REFUSALS[Fault.TRUNCATED])
 
-    def _fail(self, refusal: Refusal) -> None:
+    def _fail(self, refusal: Refusal, data: bytes = b"") -> None:
+        """Refuse the request that is being read, if need be with what has come of it last."""
         if isinstance(self._body, BodyStream):
             self._body.fail(refusal)
         # A request that was handed out is answered by whoever runs it, after its `wsgi.input` raised.
-        self._refusal = refusal if self._streamed is None else None
+        if self._streamed is None:
+            self._refusal = refusal
+            self._refused = self._told(data)
         self._drop()
         self.phase = _FAILED
+
+    def _told(self, data: bytes) -> dict[str, Any]:
+        """What the access log is told of the request that is being read."""
+        if self._request is not None:
+            return self._request.environ
+        beginning = data if self._scanner is None else self._scanner.beginning
+        return environ_of(beginning, self._settings.max_request_line, self._peer)
 
     def _drop(self) -> None:
         self._interim = False

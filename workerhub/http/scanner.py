@@ -38,6 +38,11 @@ class HeadScanner:
         """True when nothing of a head is here."""
         return not self._buffer
 
+    @property
+    def beginning(self) -> bytes:
+        """All that has come of the head, from the request line on."""
+        return bytes(self._buffer)
+
     def feed(self, data: bytes) -> tuple[bytes, bytes] | None:
         """Take more bytes; once the head is complete: the head, and what came behind it.
 

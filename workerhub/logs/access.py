@@ -121,7 +121,8 @@ def _user(environ: Mapping[str, Any]) -> str:
 
 def _request_line(environ: Mapping[str, Any]) -> str:
     get = environ.get
-    return quotable(f"{get('REQUEST_METHOD', '')} {_target(environ)} {get('SERVER_PROTOCOL', '')}")
+    # Of a request that was refused there may be nothing but what stands for its target.
+    return quotable(f"{get('REQUEST_METHOD', '')} {_target(environ)} {get('SERVER_PROTOCOL', '')}".strip(" ")) or "-"
 
 
 def _environ_reader(key: str, clean: Callable[[str], str]) -> _Reader:

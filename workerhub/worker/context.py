@@ -215,6 +215,7 @@ class WorkerContext:
             peer=(peer[0], str(peer[1])) if isinstance(peer, tuple) else None,
             pull=pull,
             stream_chunked=stream_chunked,
+            access=self._books.access,
         )
 
     def request(self, app: WSGIApplication, index: int = 0) -> RequestSlot:

@@ -49,6 +49,21 @@ def is_counted_and_logged_once(kit: Kit) -> None:
 
 
 @books.clause
+def refusals_are_logged(kit: Kit) -> None:
+    """What is refused before it becomes a request has its line in the access log, once, and counts for nothing."""
+    with kit.shared() as served:
+        before, logged = served.requests(), len(served.access())
+        for number in range(3):
+            with served.connect() as client:
+                client.send(get(f"/{number}", version="3.0"))
+                expect_equal(505, client.answer().status, "the status")
+        served.wait_until(lambda: len(served.access()) >= logged + 3, "log each refusal")
+        lines = [(target, status) for _, target, status, _ in served.access()[logged:]]
+        expect_equal([(f"/{number}", 505) for number in range(3)], lines, "the access log's new lines")
+        expect_equal(before, served.requests(), "requests that began and ended")
+
+
+@books.clause
 def limits_of_its_life_are_not_its_concern(kit: Kit) -> None:
     """After as many requests as the worker may serve it serves on, until it is told to leave; who has counted says so once."""
     with kit.serving(recycle_after=2, limit_reached=_report) as served:
