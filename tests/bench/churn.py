@@ -43,6 +43,7 @@ class Gunicorn(Subject):
         super().__init__(folder, classes)
         self.ends = 0
         self._port = free_port()
+        self._upgraded: int | None = None
         self.configure(classes[0])
         self._process = self._start()
 
@@ -53,12 +54,16 @@ class Gunicorn(Subject):
 
     @property
     def pid(self) -> int:
-        """The master's."""
-        return self._process.pid
+        """The master's; another one after each upgrade."""
+        return self._upgraded or self._process.pid
 
     def worker_pids(self) -> list[int]:
         """Its workers, oldest first."""
-        return processes.children(self.pid)
+        return [pid for pid in processes.children(self.pid) if not processes.children(pid)]
+
+    def is_calm(self) -> bool:
+        """It doesn't tell."""
+        return True
 
     def configure(self, worker_class: str, *, broken: bool = False) -> None:
         """Write its configuration; `broken`: as no Python."""
@@ -70,6 +75,7 @@ class Gunicorn(Subject):
             "max_requests": MAX_REQUESTS,
             "max_requests_jitter": JITTER,
             "keepalive": 30,
+            "preload_app": self.preload,
             "control_socket_disable": True,
         }
         lines = [f"{name} = {value!r}" for name, value in settings.items()] + ["workers = [" if broken else ""]
@@ -80,6 +86,36 @@ class Gunicorn(Subject):
         self.tell(signal.SIGHUP)
         with contextlib.suppress(AssertionError):
             wait_for(self._has_ended, "its end", timeout=NOTICING)
+
+    def begin_upgrade(self) -> None:
+        """USR2: it starts a new master, and leaves the rest to whoever asked."""
+        self.tell(signal.SIGUSR2)
+
+    def finish_upgrade(self) -> None:
+        """Tell the old master to leave when all workers of the new one are there, as its manual has it."""
+        old = self.pid
+        self.wait(lambda: self._upgraded_size() >= WORKERS, "the new master's workers")
+        if new := self._new_master():
+            self._upgraded = new
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(old, signal.SIGTERM)
+            self.wait(lambda: not processes.alive(old), "the old master to be gone")
+
+    def fail_to_upgrade(self) -> None:
+        """Give the new master some seconds to be gone."""
+        self.tell(signal.SIGUSR2)
+        with contextlib.suppress(AssertionError):
+            wait_for(self._new_master, "the new master", timeout=NOTICING)
+            wait_for(lambda: self._new_master() is None, "the new master to be gone", timeout=NOTICING)
+
+    def _new_master(self) -> int | None:
+        """The child that has children."""
+        return next((pid for pid in processes.children(self.pid) if processes.children(pid)), None)
+
+    def _upgraded_size(self) -> int:
+        """How many workers the new master has."""
+        new = self._new_master()
+        return 0 if new is None else len(processes.children(new))
 
     def wait(self, condition: Callable[[], bool], what: str) -> None:
         """Wait for an outcome, as long as there is hope."""
@@ -93,14 +129,16 @@ class Gunicorn(Subject):
 
     def end(self) -> None:
         """End it, and what its master may have left behind."""
-        for pid in processes.session(self.pid):
+        leader = self._process.pid
+        for pid in processes.session(leader):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         self._process.wait(10)
-        wait_for(lambda: not processes.session(self.pid), "its processes to be gone")
+        wait_for(lambda: not processes.session(leader), "its processes to be gone")
+        self._upgraded = None
 
     def _has_ended(self) -> bool:
-        return self._process.poll() is not None
+        return not processes.alive(self.pid)
 
     def _start(self) -> subprocess.Popen[bytes]:
         with (self.folder / "log").open("ab") as log:

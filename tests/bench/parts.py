@@ -261,7 +261,7 @@ PARTS = {
         crowd=CROWD,
     ),
     "churn": Part(
-        "Two workers under a steady load, while they are reloaded, broken, switched, recycled, killed and scaled: what clients got.",
+        "Two workers under a steady load, while they are reloaded, upgraded, broken, switched, recycled, killed and scaled: what clients got.",
         (
             Column("operations", "", 1, 0),
             Column("requests", "", 1, 0),

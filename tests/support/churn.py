@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import shutil
 import signal
 import time
@@ -22,6 +23,8 @@ from support.crowd import Account, Crowd, Kill
 from support.server import SITES, Server
 from support.waiting import wait_for
 
+from workerhub.kernel.control.wire import Request, Verb
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -31,6 +34,10 @@ APP = "churned:application"
 BROKEN_CODE = "def application(environ, start_response:\n"
 KEPT = " keeps serving"
 """How the log says that a reload came to nothing."""
+
+HANDED_OVER = r"the new master serves, pid (\d+)"
+STAYED = r"upgrade failed: .*; this master stays"
+"""How the log says what came of an upgrade."""
 
 WORKERS = 2
 """As configured, and at the beginning."""
@@ -53,8 +60,10 @@ class Subject(ABC):
     Attributes:
         folder: its own directory, in which the application is.
         classes: the worker classes that it is switched between; it begins with the first, and comes back to it.
+        preload: whether its next configuration has the application imported once for all workers.
     """
 
+    preload = False
     keeps_size = True
     """Whether the number of workers that TTIN and TTOU have set survives a reload."""
 
@@ -91,12 +100,28 @@ class Subject(ABC):
         """Its workers, oldest first."""
 
     @abstractmethod
+    def is_calm(self) -> bool:
+        """Whether no reload is running, as far as it tells."""
+
+    @abstractmethod
     def configure(self, worker_class: str, *, broken: bool = False) -> None:
         """Write its configuration; `broken`: with a mistake in its syntax."""
 
     @abstractmethod
     def fail_to_reload(self) -> None:
         """Have it reload what is broken, and wait for what comes of it."""
+
+    @abstractmethod
+    def begin_upgrade(self) -> None:
+        """Have it start a new master."""
+
+    @abstractmethod
+    def finish_upgrade(self) -> None:
+        """Wait until the new master has taken over, and the old one is gone."""
+
+    @abstractmethod
+    def fail_to_upgrade(self) -> None:
+        """Have it start a new master that is broken, and wait until that is gone."""
 
     @abstractmethod
     def wait(self, condition: Callable[[], bool], what: str) -> None:
@@ -109,7 +134,8 @@ class Workerhub(Subject):
     def __init__(self, folder: Path, classes: Sequence[str], start: Callable[..., Server]) -> None:
         """`start`: makes a started server of its arguments, which are `Server`'s but for the directory."""
         super().__init__(folder, classes)
-        self.server = start(_settings(classes[0], folder), app=APP)
+        self.server = start(self._settings(classes[0]), app=APP)
+        self._pid = self.server.pid
 
     @property
     def address(self) -> Address:
@@ -118,16 +144,20 @@ class Workerhub(Subject):
 
     @property
     def pid(self) -> int:
-        """The master's."""
-        return self.server.pid
+        """The master's; another one after each upgrade."""
+        return self._pid
 
     def worker_pids(self) -> list[int]:
         """Its workers, oldest first."""
-        return self.server.worker_pids()
+        return [pid for pid in processes.children(self.pid) if "worker " in processes.title(pid)]
+
+    def is_calm(self) -> bool:
+        """Whether no reload is running."""
+        return self.server.ask(Request(Verb.STATUS)).fields["reload"] is None
 
     def configure(self, worker_class: str, *, broken: bool = False) -> None:
         """Write its configuration; `broken`: as no TOML."""
-        self.server.write(_settings(worker_class, self.folder) + ("[worker\n" if broken else ""))
+        self.server.write(self._settings(worker_class) + ("[worker\n" if broken else ""))
 
     def fail_to_reload(self) -> None:
         """Wait until the log says that the old generation keeps serving."""
@@ -135,20 +165,42 @@ class Workerhub(Subject):
         self.tell(signal.SIGHUP)
         self.server.wait_log(KEPT, count=before + 1)
 
+    def begin_upgrade(self) -> None:
+        """USR2."""
+        self._upgrades = len(re.findall(HANDED_OVER, self.server.log))
+        self.tell(signal.SIGUSR2)
+
+    def finish_upgrade(self) -> None:
+        """Wait until the log names the new master, and until the old one and its workers are gone."""
+        before = [self.pid, *self.worker_pids()]
+        self._pid = int(self.server.wait_log(HANDED_OVER, count=self._upgrades + 1)[-1][1])
+        self.wait(lambda: not any(map(processes.alive, before)), "the old master to be gone")
+
+    def fail_to_upgrade(self) -> None:
+        """USR2, and wait until the log says that this master stays."""
+        before = len(re.findall(STAYED, self.server.log))
+        self.tell(signal.SIGUSR2)
+        self.server.wait_log(STAYED, count=before + 1)
+
+    def stop(self) -> None:
+        """Stop it, and wait until nothing is left of it."""
+        self.tell(signal.SIGTERM)
+        wait_for(lambda: not processes.session(self.server.pid), "every process of the server to be gone")
+
     def wait(self, condition: Callable[[], bool], what: str) -> None:
         """Wait for an outcome.
 
         Raises:
             AssertionError: it doesn't come about, or the server has left.
         """
-        wait_for(lambda: condition() or not self.server.running, what)
-        assert self.server.running, "the server has left"
+        wait_for(lambda: condition() or not processes.alive(self.pid), what)
+        assert processes.alive(self.pid), "the server has left"
 
-
-def _settings(worker_class: str, folder: Path) -> str:
-    """Crashes come at a rate at which a pool would be degraded; how it then slows down is another test's."""
-    return f"""\
-chdir = "{folder}"
+    def _settings(self, worker_class: str) -> str:
+        """Crashes come at a rate at which a pool would be degraded; how it then slows down is another test's."""
+        return f"""\
+chdir = "{self.folder}"
+preload = {str(self.preload).lower()}
 [worker]
 class = "{worker_class}"
 processes = {WORKERS}
@@ -226,7 +278,8 @@ class Churn:
         for condition, what in self._pending:
             self.subject.wait(condition, what)
         self._pending.clear()
-        self.subject.wait(self.is_whole, f"{self.size} workers")
+        # A reload may be running although all workers of before it are gone: each by an accident of its own.
+        self.subject.wait(lambda: self.is_whole() and self.subject.is_calm(), f"{self.size} workers, and no reload")
 
     def __str__(self) -> str:
         lines = [f"seed {self.seed}: {self.operations} operations; {self.account}", *self.story]
@@ -265,6 +318,29 @@ def break_configuration(churn: Churn) -> None:
     churn.subject.configure(churn.subject.classes[0], broken=True)
     churn.subject.fail_to_reload()
     churn.subject.configure(churn.subject.classes[0])
+
+
+def preload(churn: Churn) -> None:
+    """From now on the application is imported once for all workers; the next time, by each again."""
+    churn.subject.preload = not churn.subject.preload
+    churn.subject.configure(churn.subject.classes[0])
+    reload(churn)
+
+
+def upgrade(churn: Churn) -> None:
+    """A new master takes over; now and then a worker of the old one is killed while it boots."""
+    churn.subject.begin_upgrade()
+    if churn.dice.random() < HURRY:
+        kill(churn)
+    churn.subject.finish_upgrade()
+    churn.size = WORKERS
+
+
+def break_upgrade(churn: Churn) -> None:
+    """A new master can't boot the application."""
+    churn.subject.deploy(broken=True)
+    churn.subject.fail_to_upgrade()
+    churn.subject.deploy()
 
 
 def recycle(churn: Churn) -> None:
@@ -317,13 +393,17 @@ OPERATIONS: Mapping[str, Callable[[Churn], None]] = {
     "switch": switch,
     "broken code": break_code,
     "broken configuration": break_configuration,
+    "preload": preload,
+    "upgrade": upgrade,
+    "broken upgrade": break_upgrade,
     "recycle": recycle,
     "kill": kill,
     "kill again": kill,
     "grow": grow,
     "shrink": shrink,
 }
-"""By name. What else a server has to stand, an upgrade for instance, gets its line here."""
+"""By name. What else a server has to stand gets its line here."""
 
 ANYTIME = frozenset({"reload", "recycle", "kill", "kill again", "grow", "shrink"})
-"""Those that may come in the middle of others. A deploy that is broken waits: it would break the reload that is under way, rightly."""
+"""Those that may come in the middle of others. A deploy that is broken waits: it would break the reload that is under way, rightly. And
+while a server reloads it isn't upgraded, nor the other way round."""
