@@ -241,7 +241,8 @@ class Reload:
         self._bulletin.log(
             "error", f"generation {self._candidate.generation} is rolled back: {self._fault.words}; {follows}"
         )
-        self._bulletin.tell(f"rolled back: {self._fault.words}")
+        # Without the reason, which comes with the answer and its traceback: who waits would read it twice.
+        self._bulletin.tell(f"rolled back; {follows}" if owed else "rolled back")
 
     def _conclude(self, _now: float) -> None:
         old, owed, message = self._pools.generation, len(self._owed()), ""
