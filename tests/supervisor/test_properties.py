@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from enum import Enum
 from itertools import count
 from math import inf
 
@@ -24,10 +25,14 @@ from workerhub.supervisor import (
     ChildId,
     ChildReady,
     ChildSpawned,
+    ClaimInheritance,
     CommitPlan,
     DeadlineReached,
+    EndSuccessor,
     Event,
     Exit,
+    HandOver,
+    Inherited,
     Leave,
     LimitReached,
     LoadPlan,
@@ -48,11 +53,16 @@ from workerhub.supervisor import (
     SpawnFailed,
     SpawnTemplate,
     Started,
+    StartSuccessor,
     StopListening,
     StopRequested,
+    SuccessorLost,
+    SuccessorReady,
+    SuccessorStarted,
     Supervisor,
     Tell,
     Ticket,
+    UpgradeRequested,
 )
 from workerhub.supervisor.pool import Pool, Standing
 from workerhub.supervisor.recycle import LOOK, worn_out
@@ -113,6 +123,30 @@ class Process:
         return isinstance(self.order, Spawn)
 
 
+class Heirloom(Enum):
+    """What becomes of the sockets that two masters serve."""
+
+    OURS = "nobody else serves them"
+    LENT = "a new master boots, or is told to leave"
+    GIVEN = "the new master has them"
+    BORROWED = "this is the new master, and not all of it serves"
+    CLAIMED = "this is the new master, and it has asked for them"
+
+
+@dataclass
+class Successor:
+    """A new master."""
+
+    ready: bool = False
+    told_to_leave: bool = False
+    killed: bool = False
+
+
+def in_force(pool: Pool) -> bool:
+    """Whether it is one that the configuration has, and not one that leaves."""
+    return pool.standing is Standing.IN_FORCE
+
+
 class World(RuleBasedStateMachine):
     """Processes, an operator, and a clock, all of them free to do what they like."""
 
@@ -134,10 +168,13 @@ class World(RuleBasedStateMachine):
         self.looks: dict[ChildId, list[float]] = {}
         self.announced: Moment | None = None
         self.deaf: set[str] = set()
+        self.successor: Successor | None = None
+        self.sockets = Heirloom.OURS
 
-    @initialize(plans=PLANS)
-    def start(self, plans: list[PoolPolicy]) -> None:
-        self.supervisor = Supervisor(plans, lambda most: most)
+    @initialize(plans=PLANS, heir=st.booleans())
+    def start(self, plans: list[PoolPolicy], *, heir: bool) -> None:
+        self.supervisor = Supervisor(plans, lambda most: most, heir=heir)
+        self.sockets = Heirloom.BORROWED if heir else Heirloom.OURS
         self.plans[1] = {one.name: one for one in plans}
         self.policies += plans
         self.tell(Started(self.now))
@@ -173,9 +210,13 @@ class World(RuleBasedStateMachine):
                 assert not [process for process in self.processes.values() if not process.killed]
                 assert not self.unanswered, "nobody waits for a server that is gone"
                 assert self.announced is Moment.STOPPING
+                assert self.successor is None, "a new master that has nothing of its own isn't left alone"
                 self.left = code
             case StopListening(pool=name):
+                assert self.sockets in (Heirloom.OURS, Heirloom.LENT), "another master serves these"
                 self.deaf.add(name)
+            case StartSuccessor() | EndSuccessor() | HandOver() | ClaimInheritance():
+                return self.bequeath(command)
             case Log() | RunHook():
                 pass
             case _:
@@ -206,6 +247,36 @@ class World(RuleBasedStateMachine):
             case Announce(moment=moment) if moment is not Moment.PROGRESS:
                 assert moment in NEXT[self.announced]
                 self.announced = moment
+
+    def bequeath(self, command: StartSuccessor | EndSuccessor | HandOver | ClaimInheritance) -> Iterable[Event]:
+        match command:
+            case StartSuccessor():
+                assert self.sockets is Heirloom.OURS
+                assert not self.stopping
+                assert self.undecided is None, "not in the middle of a reload"
+                if self.refuse_forks:
+                    self.refuse_forks = False
+                    return [SuccessorLost(self.now, None, "no memory")]
+                self.successor, self.sockets = Successor(), Heirloom.LENT
+                return [SuccessorStarted(self.now, 99)]
+            case EndSuccessor(nudge):
+                assert self.sockets is Heirloom.LENT, "who has been given everything can't be told anything"
+                if self.successor is not None:
+                    self.successor.told_to_leave = True
+                    self.successor.killed |= nudge is Nudge.KILL
+            case HandOver():
+                assert self.sockets is Heirloom.LENT
+                assert self.successor is not None
+                assert self.successor.ready, "who doesn't serve isn't handed anything"
+                assert not self.successor.told_to_leave
+                self.successor, self.sockets = None, Heirloom.GIVEN
+            case ClaimInheritance():
+                assert self.sockets is Heirloom.BORROWED, "once"
+                manned = {(child.pool, child.slot) for child in self.supervisor.children() if child.serves}
+                slots = {(pool.name, slot) for pool in self.pools() for slot in range(pool.size) if in_force(pool)}
+                assert manned >= slots, "not before all of it serves"
+                self.sockets = Heirloom.CLAIMED
+        return []
 
     def read(self, memory: Mapping[ChildId, int]) -> BoardRead:
         limits = {child.id: child.allowance.memory for child in self.supervisor.children()}
@@ -463,7 +534,7 @@ class World(RuleBasedStateMachine):
     @precondition(lambda self: self.running() and self.loading is not None)
     @rule()
     def loads_the_same(self) -> None:
-        self.load(tuple(replace(pool.policy) for pool in self.pools() if pool.standing is Standing.IN_FORCE))
+        self.load(tuple(replace(pool.policy) for pool in self.pools() if in_force(pool)))
 
     @precondition(running)
     @rule(change=st.sampled_from([-2, -1, 1, 2]), size=st.sampled_from([None, 0, 1, 3]))
@@ -476,6 +547,46 @@ class World(RuleBasedStateMachine):
         if really:
             self.stopping_since = self.now if self.stopping_since is None else self.stopping_since
             self.tell(StopRequested(self.now, fast, "SIGTERM", self.ticket()))
+
+    # --- the upgrade ---
+
+    @precondition(running)
+    @rule()
+    def is_to_be_upgraded(self) -> None:
+        self.tell(UpgradeRequested(self.now, "SIGUSR2", self.ticket()))
+
+    @precondition(lambda self: self.running() and self.successor is not None and not self.successor.ready)
+    @rule()
+    def new_master_serves(self) -> None:
+        """Also when it was told to leave meanwhile: that crosses."""
+        assert self.successor is not None
+        self.successor.ready = True
+        given = not self.successor.told_to_leave
+        self.tell(SuccessorReady(self.now))
+        assert (self.sockets is Heirloom.GIVEN) is given
+
+    @precondition(lambda self: self.running() and self.successor is not None)
+    @rule(how=st.sampled_from([Exit(code=0), Exit(code=2), Exit(code=4), Exit(signal=9)]))
+    def new_master_leaves(self, how: Exit) -> None:
+        self.lose_successor(how)
+
+    def lose_successor(self, how: Exit) -> None:
+        self.successor, self.sockets = None, Heirloom.OURS
+        self.tell(SuccessorLost(self.now, how))
+
+    @precondition(lambda self: self.running() and self.sockets is Heirloom.CLAIMED)
+    @rule()
+    def old_master_hands_over(self) -> None:
+        self.sockets = Heirloom.OURS
+        self.tell(Inherited(self.now))
+
+    def other_master_goes_on(self) -> None:
+        if self.successor is None:
+            self.old_master_hands_over()
+        elif self.successor.told_to_leave or self.successor.ready:
+            self.lose_successor(Exit(code=0))
+        else:
+            self.new_master_serves()
 
     # --- the calm ---
 
@@ -490,6 +601,8 @@ class World(RuleBasedStateMachine):
                 return
             if self.loading is not None:
                 self.loads_the_same()
+            elif self.successor is not None or self.sockets is Heirloom.CLAIMED:
+                self.other_master_goes_on()
             elif unborn := [child for child, process in self.processes.items() if not process.born]:
                 self.fork(unborn[0])
             elif busy := [
@@ -509,6 +622,8 @@ class World(RuleBasedStateMachine):
         homes = {(pool.name, self.supervisor.generation) for pool in self.pools() if pool.policy.preload}
         children, templates = self.supervisor.children(), self.supervisor.templates()
         if self.undecided is not None or self.supervisor.reloading is not None:
+            return False
+        if self.sockets is not Heirloom.OURS:
             return False
         if (len(children), len(templates)) != (len(slots), len(homes)):
             return False
@@ -541,6 +656,8 @@ class World(RuleBasedStateMachine):
             for child, process in list(self.processes.items()):
                 if process.killed and process.born and self.left is None and child in self.processes:
                     self.end(child, Exit(signal=9))
+            if self.successor is not None and self.successor.killed:
+                self.lose_successor(Exit(signal=9))
             if self.left is not None:
                 assert self.now - begun <= bound + 0.001
                 return
