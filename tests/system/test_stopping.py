@@ -157,12 +157,18 @@ def test_term_while_the_workers_still_boot(serve: Serve, tmp_path: Path) -> None
 
 
 @pytest.mark.cell("orphan")
-def test_workers_leave_when_their_master_is_killed(serve: Serve) -> None:
-    server = serve(processes=2)
+def test_workers_leave_when_their_master_is_killed(serve: Serve, gate: Path) -> None:
+    """Those that run nothing at once; the others when `timeouts.graceful` is over, though nobody is there any more to end them."""
+    server = serve('[timeouts]\ngraceful = "1s"\n', processes=2)
     workers = server.wait_workers(2)
-    server.tell(signal.SIGKILL)
-    server.wait()
+    with held_request(server, gate) as client:
+        server.tell(signal.SIGKILL)
+        server.wait()
+        with pytest.raises(ConnectionEndedError):
+            client.answer()
     wait_for(lambda: not any(map(processes.alive, workers)), "the orphans to leave", timeout=10)
+    assert "the master is gone; what runs here has timeouts.graceful (1 s) to finish" in server.log
+    assert '", line ' in server.log.split("Timeout (0:00:01)!")[1], "it leaves its stacks"
 
 
 @pytest.mark.cell("orphan")

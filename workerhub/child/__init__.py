@@ -8,6 +8,7 @@
 * `hooks` — calling the operator's functions.
 * `overdue` — ending requests that outlived their deadline.
 * `cut` — the last words about requests that are cut.
+* `orphaned` — leaving in time although there is no master any more.
 * `stand_in` — what is served in place of an application that can't be imported, where somebody develops.
 * `whereabouts` — where every thread and task is, for who asks.
 * `stacks` — tracebacks from where the application begins.

@@ -13,6 +13,7 @@ from workerhub.child.application import LoadError, load_application
 from workerhub.child.cut import CutBoot, CutRequests, abort
 from workerhub.child.hooks import call_hook
 from workerhub.child.leaving import BootBreaker, ToldToLeave
+from workerhub.child.orphaned import Orphaned
 from workerhub.child.overdue import Overdue
 from workerhub.child.stacks import traceback_of
 from workerhub.child.stand_in import stand_in
@@ -197,6 +198,9 @@ class Life:
         birth.signals.actions[Heard.ABORT] = CutRequests(*about, birth.signals)
         if not self.get_ready():
             return
+        orphaned = Orphaned(birth.master_pid, self._pool.policy.graceful_timeout, self.error_log)
+        birth.signals.actions[Heard.LEAVE] = orphaned
+        orphaned(None)  # it may have been heard just before
         name = self._pool.worker.name
         try:
             worker.serve(app)
