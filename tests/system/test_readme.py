@@ -142,7 +142,7 @@ def test_the_systemd_unit_runs_a_command_of_this_page() -> None:
     unit.read_string(block.text)
     program, *arguments = unit["Service"]["ExecStart"].split()
     assert shlex.join([Path(program).name, *arguments]) in COMMANDS
-    assert unit["Service"]["ExecReload"] == "/bin/kill -HUP $MAINPID"
+    assert unit["Service"]["ExecReload"] == shlex.join([program, "reload", *arguments])
 
 
 def test_every_link_leads_somewhere() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import shutil
 import signal
 import socket
@@ -15,7 +16,7 @@ import pytest
 from support import readme
 from support.client import Client
 from support.holding import held_request
-from support.server import ROOT, Serve
+from support.server import ROOT, Serve, run
 from support.service_manager import NotifySocket, inode, passing
 
 if TYPE_CHECKING:
@@ -23,6 +24,16 @@ if TYPE_CHECKING:
 
 ANALYZE = shutil.which("systemd-analyze")
 PAGES = (ROOT / "docs" / "how-to" / "systemd.md", ROOT / "README.md")
+
+
+def exec_reload() -> list[str]:
+    """The arguments of workerhub in `ExecReload=`, which is the same on every page."""
+    (words,) = {
+        line
+        for page in PAGES
+        for line in re.findall(r"^ExecReload=\S+/workerhub (.*)$", page.read_text(), re.MULTILINE)
+    }
+    return shlex.split(words)
 
 
 @pytest.fixture
@@ -39,7 +50,8 @@ def test_every_turn_of_its_life_is_told(serve_default: Serve, manager: NotifySoc
     assert not {"NOTIFY_SOCKET", "WATCHDOG_USEC"} & set(server.get("/process").json()["environment"])
 
     before = len(manager.heard)
-    server.tell(signal.SIGHUP)
+    reloaded = run(*exec_reload(), cwd=server.directory)
+    assert (reloaded.returncode, reloaded.stdout.splitlines()[-1]) == (0, "generation 2 is serving (2 of 2)")
     begun = manager.wait("RELOADING=1", behind=before)
     (moment,) = (line for line in begun.lines if line.startswith("MONOTONIC_USEC="))
     assert moment.partition("=")[2].isdecimal()
