@@ -53,8 +53,9 @@ def develop(serve: Serve, source: Path) -> Server:
 
 
 def settle(server: Server) -> None:
-    """Wait until every reload that was asked for is over."""
+    """Wait until every reload that was asked for is over, and nobody of before is left who would answer."""
     wait_for(lambda: (said := RELOAD.findall(server.log)) and said[-1] in ENDS, "the end of the reload")
+    server.wait_workers(1)
 
 
 def save(server: Server, source: Path, text: str) -> str:
@@ -89,8 +90,10 @@ def test_a_start_with_broken_code_waits_to_be_mended(serve_default: Serve, sourc
     source.write_text("import no_such_module\n")
     server = develop(serve_default, source)
     assert "'no_such_module'; requests are answered with this until a change mends it" in server.log
-    answer = server.get()
-    assert (answer.status, "No module named 'no_such_module'" in answer.text) == (500, True)
+    for _ in range(2):
+        page = fetch(server.address, headers={"Accept": "text/html"})
+        assert (page.status, page.text.count("<figure>")) == (500, 1)
+        assert "<h1>ModuleNotFoundError: No module named &#x27;no_such_module&#x27;</h1>" in page.text
     save(server, source, APPLICATION.format(answer='b"mended"'))
     assert server.get().body == b"mended"
 

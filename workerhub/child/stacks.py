@@ -7,8 +7,8 @@ import sys
 import threading
 import traceback
 from pathlib import Path
-from traceback import FrameSummary, StackSummary
-from types import FrameType
+from traceback import StackSummary
+from types import FrameType, TracebackType
 from typing import Any
 
 from workerhub.kernel.dumps import OUTERMOST
@@ -28,6 +28,13 @@ def traceback_of(error: BaseException) -> str:
     told = traceback.TracebackException.from_exception(error)
     told.stack = _outside_machinery(told.stack)
     return "".join(told.format())
+
+
+def part_of_application(trace: TracebackType | None) -> TracebackType | None:
+    """A traceback from where it comes to somebody else's code; None if it never does."""
+    while trace is not None and _is_machinery(trace.tb_frame.f_code.co_filename):
+        trace = trace.tb_next
+    return trace
 
 
 def stack_of_request(worker: Worker[Any], index: int, thread: int, interrupted: FrameType | None) -> str:
@@ -112,11 +119,11 @@ def _of_application(stack: StackSummary) -> StackSummary:
 def _outside_machinery(stack: StackSummary) -> StackSummary:
     """From the first frame on that is somebody else's; empty where there is none."""
     for index, frame in enumerate(stack):
-        if not _is_machinery(frame):
+        if not _is_machinery(frame.filename):
             return StackSummary.from_list(stack[index:])
     return StackSummary()
 
 
-def _is_machinery(frame: FrameSummary) -> bool:
-    """Whether a frame is workerhub's, or of the import system or what starts a thread."""
-    return frame.filename.startswith((_OUR_FILES, *_IMPORT_FILES, threading.__file__))
+def _is_machinery(filename: str) -> bool:
+    """Whether a frame's file is workerhub's, or the import system's or what starts a thread."""
+    return filename.startswith((_OUR_FILES, *_IMPORT_FILES, threading.__file__))
