@@ -95,9 +95,8 @@ def test_a_broken_setting_is_an_error() -> None:
 def test_from_anyone_else_nothing_reaches_the_application(settings: HttpSettings) -> None:
     fields = """
         X-Forwarded-For: 198.51.100.4
-        X_Forwarded_Port: 443
+        X_Forwarded_By: 198.51.100.4
         x-forwarded-proto: https
-        X-Forwarded_Proto: https
         X-Forwarded-Port: 443
         X-Forwarded-Host: evil.example
         X-FORWARDED-PREFIX: /evil
