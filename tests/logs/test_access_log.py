@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from workerhub.config.access_format import ACCESS_ATOMS, check_access_format
+from workerhub.config.access_format import ACCESS_ATOMS, NAMED_FORMATS, check_access_format
 from workerhub.logs import AccessLog, LogFile
 
 if TYPE_CHECKING:
@@ -47,6 +47,37 @@ DATE = r"\[\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4}\]"
 def test_combined(tmp_path: Path) -> None:
     expected = rf'192\.0\.2\.1 - - {DATE} "GET /some%20path\?a=b HTTP/1\.1" 200 123 "https://example\.org/x" "curl/8"\n'
     assert re.fullmatch(expected, line(tmp_path))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {key: value}
+        for key in (
+            "REMOTE_ADDR",
+            "REQUEST_METHOD",
+            "REQUEST_URI",
+            "SERVER_PROTOCOL",
+            "HTTP_REFERER",
+            "HTTP_USER_AGENT",
+        )
+        for value in ("", "x y", 'x"y', "x\\y", "x\ny", "x\x1by", "x\xe9y", "x\u2028y", None)
+    ]
+    + [{"HTTP_AUTHORIZATION": "Basic " + base64.b64encode(b"me:x").decode()}, {"REMOTE_USER": "me"}, {}],
+    ids=repr,
+)
+def test_combined_is_the_pattern_that_it_stands_for(tmp_path: Path, change: dict[str, Any]) -> None:
+    """Although it is put together in a shorter way, where that is safe."""
+    environ = {key: value for key, value in {**ENVIRON, **change}.items() if value is not None}
+    file = LogFile(str(tmp_path / "access"))
+    short, long = AccessLog(file, "combined"), AccessLog(file, NAMED_FORMATS["combined"] + "|")
+    for sent in (0, 5):
+        for log in (short, short, long):  # the first line of a second takes the long way
+            log(environ, 200, sent, 0.0)
+    file.close()
+    lines = [re.sub(DATE, "", text).removesuffix("|") for text in (tmp_path / "access").read_text().splitlines()]
+    assert lines[0] == lines[1] == lines[2]
+    assert lines[3] == lines[4] == lines[5]
 
 
 def test_common(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import select
 import socket
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,10 @@ from support.serving import serving
 from support.waiting import wait_for
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
+
+    from support.latch import Latch
 
     from workerhub.worker import WorkerType
 
@@ -236,3 +240,28 @@ def test_the_limit_is_reported_once_and_serving_goes_on(worker: WorkerType) -> N
         server.connect() as client,
     ):
         assert [client.ask().text for _ in range(6)] == ["0", "0", "0", "1", "1", "1"]
+
+
+@pytest.mark.cell("limits")
+def test_a_pipeline_is_read_no_faster_than_it_is_answered(worker: WorkerType, latch: Callable[[], Latch]) -> None:
+    """While a request runs, those behind it stay in the kernel: a client can't have the worker hold them."""
+    running, go_on = latch(), latch()
+
+    def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        if environ["PATH_INFO"] == "/hold":
+            running.open()
+            go_on.wait()
+        return hello(environ, start_response)
+
+    requests = get("/next") * 1000
+    with serving(worker, app) as server, server.connect() as client:
+        client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65536)
+        client.send(get("/hold"))
+        running.wait()
+        sent = 0
+        while select.select([], [client.sock], [], 1.0)[1]:
+            sent += client.sock.send(requests[sent % len(requests) :], socket.MSG_DONTWAIT)
+            assert sent < 64 * len(MEGABYTE), "the worker reads on and on"
+        go_on.open()
+        assert client.answer().text == "hello /hold"
+        assert client.answer().text == "hello /next"
