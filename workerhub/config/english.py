@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from difflib import get_close_matches
 from typing import Any, Final, TypeAlias
 
 Schema: TypeAlias = Mapping[str, Any]
@@ -65,6 +64,8 @@ def either(choices: Iterable[str]) -> str:
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """The known name that `name` was probably meant to be."""
+    from difflib import get_close_matches  # noqa: PLC0415  # only for a mistake
+
     by_folded = {candidate.casefold().replace("-", "_"): candidate for candidate in known}
     found = get_close_matches(name.casefold().replace("-", "_"), by_folded, n=1, cutoff=0.7)
     return by_folded[found[0]] if found else None

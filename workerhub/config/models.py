@@ -9,7 +9,7 @@ what is said here of a default holds once it is validated.
 
 # Without `from __future__ import annotations`: what makes a validator of the annotations needs them, not their text.
 
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
 from workerhub.config import kinds
 from workerhub.slotted import dataclass, field
@@ -23,7 +23,8 @@ FACTS: Final = "x-workerhub"
 """Where a field's metadata keep what `setting` was told beside what pydantic has a word for."""
 
 
-class Facts(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Facts:
     """What `setting` was told about a field, beside what pydantic has a word for. `default` is None where there is none."""
 
     default: Any = None

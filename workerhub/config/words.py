@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 import re
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 import tomli
 
 from workerhub.config.report import ENVIRONMENT_PREFIX
 from workerhub.config.tree import Key, Layer, Origin, Source
+from workerhub.slotted import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -21,7 +22,8 @@ KUBERNETES_LINK: Final = re.compile(r"WORKERHUB_(SERVICE_(HOST|PORT(_.+)?)|PORT(
 """What Kubernetes puts into every container where a Service is called "workerhub"; nobody wrote it for us to read."""
 
 
-class Override(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Override:
     """One setting from the command line: dotted key, the value's text, and the flag it came from."""
 
     key: str

@@ -254,8 +254,10 @@ def _open_tcp(address: TcpAddress, backlog: int) -> tuple[socket.socket, ...]:
     Raises:
         OSError: one can't be opened, for another reason than that the system doesn't have its family.
     """
+    # As bytes: of a text, "127.0.0.1" too, it makes them by the codec for international names, whose import takes milliseconds.
+    host = address.host.encode("ascii" if address.host.isascii() else "idna") or None
     found = socket.getaddrinfo(
-        address.host or None, address.port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP, flags=socket.AI_PASSIVE
+        host, address.port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP, flags=socket.AI_PASSIVE
     )
     port = address.port
     sockets: list[socket.socket] = []

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
+
+from workerhub.slotted import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, MutableMapping
@@ -24,14 +26,16 @@ VARIABLES: Final = (
 )  # fmt: skip
 
 
-class PassedSocket(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class PassedSocket:
     """An open descriptor, and what the socket unit calls it: `FileDescriptorName=`, or the unit's own name."""
 
     fd: int
     name: str
 
 
-class FromSystemd(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class FromSystemd:
     """What there was. A plain process has nothing of it.
 
     Attributes:
