@@ -10,6 +10,7 @@ A class that can wait in the middle of a request may have bodies streamed: see `
 from workerhub.http.connection import Phase, ServerConnection
 from workerhub.http.date import HttpDate
 from workerhub.http.environ import environ_template
+from workerhub.http.errors import error_answer
 from workerhub.http.gateway import WsgiGateway
 from workerhub.http.request import Request
 from workerhub.http.response import LengthMismatch, Outcome, Output
@@ -28,4 +29,5 @@ __all__ = [
     "ServerConnection",
     "WsgiGateway",
     "environ_template",
+    "error_answer",
 ]

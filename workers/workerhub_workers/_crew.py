@@ -9,7 +9,7 @@ from collections import deque
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from workerhub.http.errors import error_answer
+from workerhub.http import error_answer
 from workerhub.worker import RequestTimeout
 from workerhub_workers._connection import Stage
 from workerhub_workers._poller import IS_LIVE
