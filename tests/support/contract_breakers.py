@@ -630,3 +630,8 @@ def raises_in_the_main_thread(page: Any) -> None:
 @breaks("the-stack-is-the-requests", "doesn't lead to the application")
 def tells_its_own_stack(page: Any) -> None:
     page.ThreadPerConnection.stack = lambda _worker, _index: sys._getframe()
+
+
+@breaks("tasks-are-what-else-waits", "a request is among them")
+def takes_every_thread_for_a_task(page: Any) -> None:
+    page.ThreadPerConnection.tasks = lambda _worker: [("thread", frame) for frame in sys._current_frames().values()]

@@ -60,12 +60,14 @@ class Life:
         context = self._context(signals, records)
         self._note(Moment.BORN)
         worker = self.worker(context, self.options)
+        signals.actions[Heard.STACKS] = _TaskTeller(worker, self.trail.journal)
         self._note(Moment.MADE)
         try:
             worker.prepare()
             self._note(Moment.PREPARED)
             if self.staging.template:
                 worker = self.worker(context, self.options)
+                signals.actions[Heard.STACKS] = _TaskTeller(worker, self.trail.journal)
             self.staging.loading()
             signals.actions[Heard.INTERRUPT] = _Interrupter(self.trail.row, records, worker, self.trail.journal)
             self._note(Moment.SERVING)
@@ -168,3 +170,19 @@ class _Interrupter:
         finally:
             self._journal.write("interrupt", f"slot {index}", verdict)
         return said
+
+
+class _TaskTeller:
+    """Notes what the class says that waits beside threads and requests."""
+
+    def __init__(self, worker: Worker[Any], journal: Journal) -> None:
+        self._worker = worker
+        self._journal = journal
+
+    def __call__(self, _frame: FrameType | None) -> None:
+        """The signal has come."""
+        try:
+            told = [[name, "".join(traceback.format_stack(frame))] for name, frame in self._worker.tasks()]
+            self._journal.write("tasks", "told", json.dumps(told))
+        except Exception as error:  # noqa: BLE001  # a class's defect is what this is there to find
+            self._journal.write("tasks", f"raised {type(error).__name__}: {error}")

@@ -150,6 +150,19 @@ class Served(Child, Generic[AppT]):
         """Where each request was that was interrupted so far, as the class tells it."""
         return [detail for _, _, detail in self._trail.journal.lines("stack")]
 
+    def tasks(self) -> list[tuple[str, str]]:
+        """What waits beside threads and requests, as the class tells it now: names and stacks. The oldest request is interrupted, too.
+
+        Raises:
+            AssertionError: the class raises, or what it says can't be understood.
+        """
+        before = len(self._trail.journal.lines("tasks"))
+        self._trail.row.asked = True
+        self._nudge(Nudge.STACKS)
+        _, message, detail = self.wait_until(lambda: self._trail.journal.lines("tasks")[before:], "tell its tasks")[0]
+        assert message == "told", f"tasks() {message}"  # noqa: S101  # as it is documented
+        return [(name, stack) for name, stack in json.loads(detail)]
+
     def troubles(self) -> list[str]:
         """What can't have been meant: misuse of what the class was given, and tracebacks that aren't the application's."""
         own = [

@@ -17,6 +17,9 @@ interrupting = Chapter("interrupting")
 STORM = 200
 """Requests, every other one of which is interrupted at some moment."""
 
+_ASLEEP = "/hold"
+"""The page that waits for something; the others compute."""
+
 REFUSED = "False"
 """What `interrupt()` says if it leaves the request alone."""
 
@@ -41,7 +44,7 @@ def a_request_that_computes_is_ended(kit: Kit) -> None:
 def a_request_that_sleeps_is_ended(kit: Kit) -> None:
     """A request that waits for something ends, too, at the latest when it wakes up; or `interrupt()` says False, and nothing happens."""
     with kit.shared() as served, served.connect() as client:
-        said = _interrupt(served, client, "/hold")
+        said = _interrupt(served, client, _ASLEEP)
         served.settle()
         served.app.go_on.open()
         expect_equal("200" if said == REFUSED else "504", _end(client), "what the client was told")
@@ -116,17 +119,38 @@ def interrupts_may_come_at_any_moment(kit: Kit) -> None:
 def the_stack_is_the_requests(kit: Kit) -> None:
     """`stack()` tells where the request is; or None, if the stack of its thread tells that."""
     with kit.shared() as served, served.connect() as client:
-        _interrupt(served, client, "/hold")
+        _interrupt(served, client, _ASLEEP)
         stack = served.stacks()[-1]
         served.app.go_on.open()
         expect(" in hold\n" in stack, f"it doesn't lead to the application:\n{stack}")
         _end(client)
 
 
+@interrupting.clause
+def tasks_are_what_else_waits(kit: Kit) -> None:
+    """`tasks()` can be asked whenever a signal comes, while the application is imported and while requests run; a request is none of them."""
+    with kit.life(loading=Site.pause) as served:
+        served.wait_until(served.app.running.is_open, "be prepared")
+        served.settle()
+        served.tasks()
+        served.app.shut()
+        served.app.go_on.open()
+        with served.connect() as client:
+            client.send(get("/hold"))
+            served.wait_until(served.app.running.is_open, "run the request")
+            served.settle()
+            requests = [stack for _, stack in served.tasks() if " in hold\n" in stack]
+            served.app.go_on.open()
+            expect(not requests, f"a request is among them:\n{requests[:1]}")
+            _end(client)
+
+
 def _interrupt(served: Served[Site], client: Client, target: str) -> str:
     """Have a request interrupted that runs, and return what the class said."""
     client.send(get(target))
     served.wait_until(served.app.running.is_open, "run the request")
+    if target == _ASLEEP:
+        served.settle()  # a signal that comes right before a call that waits is only heard after it
     return _hear(served)
 
 
