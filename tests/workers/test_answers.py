@@ -6,6 +6,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -119,6 +120,34 @@ def wrong(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         return hello(environ, start_response)
     start_response(status, headers)
     return iter([b"HTTP/1.1 ", b"200 OK\r\n\r\n"])
+
+
+def unknown_length(environ: dict[str, Any], start_response: Any, begun: Latch) -> Iterator[bytes]:
+    """Much; or never to an end."""
+    start_response("200 OK", [])
+    for _ in range(64):
+        yield BLOCK
+    if environ["PATH_INFO"] == "/endless":
+        begun.open()
+        while True:
+            time.sleep(0.001)
+
+
+def test_an_answer_that_the_end_of_the_connection_ends_is_whole_or_reset(
+    worker: WorkerType, latch: Callable[[], Latch]
+) -> None:
+    """To HTTP/1.0, which is what nginx speaks if it isn't told otherwise; also when the worker is killed."""
+    begun = latch()
+    with serving(worker, partial(unknown_length, begun=begun), response_memory=64 * len(BLOCK)) as server:
+        for receive_buffer in (None, 4096):  # a slow reader's answer is sent when the application is done
+            with server.connect(receive_buffer=receive_buffer) as client:
+                client.send(get("/whole", version="1.0"))
+                assert len(client.answer().body) == 64 * len(BLOCK)
+        with server.connect() as client:
+            client.send(get("/endless", version="1.0"))
+            begun.wait()
+            server.kill()
+            assert client.was_reset()
 
 
 def test_what_an_application_says_too_much_is_no_part_of_the_next_answer(worker: WorkerType) -> None:

@@ -19,7 +19,11 @@ _JOINED_MAX = 65536
 
 
 class Output(Protocol):
-    """The worker class's way to the client."""
+    """The worker class's way to the client.
+
+    It may have a method `guard()`, too, called before the head of an answer that only the end of the connection will end: from then on the
+    connection should end in a reset, whatever becomes of this process, until the answer is known to be whole.
+    """
 
     def write(self, data: bytes) -> None:
         """Take all of it: send, buffer, or wait.
@@ -282,6 +286,9 @@ class Response(Outcome):
         else:
             self.keep_alive = False  # the end of the connection is the end of the body
             framing = ""
+            guard = getattr(self._output, "guard", None)
+            if guard is not None:
+                guard()
         if not self.keep_alive:
             framing += "Connection: close\r\n"
         elif not is_1_1:

@@ -40,6 +40,8 @@ _DONTWAIT = socket.MSG_DONTWAIT
 
 _NO_LINGER = b"\x01\x00\x00\x00\x00\x00\x00\x00"
 """`struct linger`: on, 0 seconds. Closing sends RST, so that a cut answer can't be taken for a complete one."""
+_LINGER = b"\x00\x00\x00\x00\x00\x00\x00\x00"
+"""Off, as every socket begins. Closing sends what was written, then FIN."""
 
 
 class Stage(IntEnum):
@@ -76,6 +78,7 @@ class Connection:
     """
 
     __slots__ = (
+        "_is_guarded",
         "_linger_until",
         "_mask",
         "_reactor",
@@ -94,6 +97,7 @@ class Connection:
         self._reactor = reactor
         self._send = sock.send
         self._mask = UNWATCHED
+        self._is_guarded = False
         self._linger_until = 0.0
         self.sock = sock
         self.fd = sock.fileno()
@@ -259,6 +263,18 @@ class Connection:
             self.reset()
             raise
 
+    def guard(self) -> None:
+        """Only the end of the connection will end this answer: have it end in a reset, also if this process is killed, until the answer is whole."""
+        self._is_guarded = True
+        with contextlib.suppress(OSError):
+            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+
+    def _unguard(self) -> None:
+        """All of the answer is in the system's hands."""
+        self._is_guarded = False
+        with contextlib.suppress(OSError):
+            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER)
+
     def _queue(self) -> Outbox:
         """An outbox of its own. Most connections never need one."""
         if self.outbox is _NOTHING:
@@ -295,6 +311,8 @@ class Connection:
             elif outcome.broke_off:
                 self.reset()
             else:
+                if self._is_guarded:
+                    self._unguard()
                 self.drop()
         else:
             self._release()  # again: an interrupt may have come in the middle of it
@@ -328,7 +346,14 @@ class Connection:
         elif not last:
             self.is_kept = True
             self.proceed()
-        elif self.http.phase is _IDLE or self.http.phase is _CLOSED:
+        else:
+            if self._is_guarded:
+                self._unguard()
+            self._part()
+
+    def _part(self) -> None:
+        """The last answer is out: close, but not while the client may still be sending."""
+        if self.http.phase is _IDLE or self.http.phase is _CLOSED:
             self.drop()
         else:
             self._linger()
