@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from dataclasses import dataclass, field, replace
+from functools import cache
 from io import BytesIO
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal
@@ -100,8 +101,9 @@ def tell(pieces: Iterable[bytes], settings: HttpSettings = SMALL, **environ: Any
     return story
 
 
+@cache
 def with_parser(parser: Literal["httptools", "h11"], **changes: Any) -> HttpSettings:
-    """The small settings, with a parser and other changes."""
+    """The small settings, with a parser and other changes. The same object each time: what connections share is made once for it."""
     return replace(SMALL, parser=parser, **changes)
 
 
