@@ -324,6 +324,8 @@ def _serve_settings(config: ServerConfig, worker: WorkerClass, size: int, *, dev
         response_memory=http.response_memory,
         multiprocess=size > 1,
         proxy_protocol=http.proxy_protocol == "required",
+        max_connections=http.max_connections,
+        queue_wait=config.queue.max_wait,
     )
 
 

@@ -8,12 +8,15 @@ from __future__ import annotations
 import json
 import re
 from http.client import HTTPConnection
+from time import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 from support import haproxy, nginx
 from support.server import Server, free_port
 from support.waiting import wait_for
+
+from workerhub.http.request_start import waited
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,6 +37,7 @@ LIES = {
     "X-Forwarded-Host": "evil.example",
     "X-Forwarded-Port": "6666",
     "X-Forwarded-Prefix": "/evil",
+    "X-Request-Start": "t=1",
     "Forwarded": "for=203.0.113.9;proto=https;host=evil.example",
 }
 
@@ -46,6 +50,7 @@ listen http-{name}
   http-request set-header X-Forwarded-Host %[req.hdr(host)]
   http-request set-header X-Forwarded-Port 8443
   http-request set-header X-Forwarded-Prefix /shop
+  http-request set-header X-Request-Start t=%[date(0,ms)]
   http-request replace-path /shop(/.*) \\1
   http-request del-header Forwarded
   server site {upstream}
@@ -70,6 +75,7 @@ NGINX_HTTP = """\
       proxy_set_header X-Forwarded-Host $http_host;
       proxy_set_header X-Forwarded-Port 8443;
       proxy_set_header X-Forwarded-Prefix /shop;
+      proxy_set_header X-Request-Start "t=${{msec}}";
     }}
   }}
 """
@@ -134,6 +140,7 @@ def assert_true_by_headers(facts: dict[str, Any]) -> None:
     assert facts["HTTP_HOST"] == "shop.example"
     assert facts["SERVER_PORT"] == "8443"
     assert (facts["SCRIPT_NAME"], facts["PATH_INFO"]) == ("/shop", "/environ")
+    assert 0 < waited(facts["HTTP_X_REQUEST_START"], time()) < 60, "the proxy and we mean the same moment"
     assert "203.0.113.9" not in str(facts)
     assert "evil" not in str(facts)
 

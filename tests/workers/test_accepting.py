@@ -15,6 +15,7 @@ from support.raw import RawClient, get
 from support.serving import serving
 from support.waiting import wait_for
 from support.worker_classes import one_slot
+from workerhub_workers import _reactor
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -195,8 +196,11 @@ def test_at_the_limit_an_idle_connection_makes_room(worker: WorkerType) -> None:
         assert [client.ask().status for client in (*idle[1:], newest)] == [200] * 16
 
 
-def test_a_connection_that_was_not_answered_yet_makes_no_room(worker: WorkerType) -> None:
+def test_a_connection_that_was_not_answered_yet_makes_no_room(
+    worker: WorkerType, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Its request may be on its way, and its client doesn't expect to be hung up on."""
+    monkeypatch.setattr(_reactor, "FULL_PATIENCE", 60.0)
     with serving(worker, hello, before=few_descriptors) as server, contextlib.ExitStack() as stack:
         silent = [stack.enter_context(server.connect()) for _ in range(16)]
         newest = stack.enter_context(server.connect())
@@ -205,6 +209,47 @@ def test_a_connection_that_was_not_answered_yet_makes_no_room(worker: WorkerType
         assert [client.ask().status for client in silent] == [200] * 16
         assert newest.answer().text == "hello /newest"
         assert silent[0].at_end()
+
+
+@pytest.mark.cell("connections")
+def test_at_the_limit_those_who_never_come_to_the_point_make_room_in_the_end(
+    worker: WorkerType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many they are: the oldest first, and whoever was answered stays."""
+    monkeypatch.setattr(_reactor, "FULL_PATIENCE", 0.3)
+    with serving(worker, hello, max_connections=10) as server, contextlib.ExitStack() as stack:
+        slow = [stack.enter_context(server.connect()) for _ in range(15)]
+        for client in slow[::2]:
+            client.send(get()[:-1])
+        with server.connect() as good:
+            assert good.ask().text == "hello /"
+            assert [client.at_end() for client in slow[:6]] == [True] * 6
+            assert good.ask().text == "hello /"
+            slow[-1].send(get()[-1:])
+            assert slow[-1].answer().text == "hello /"
+
+
+@pytest.mark.cell("connections")
+def test_a_number_that_was_chosen_is_the_limit(worker: WorkerType) -> None:
+    with serving(worker, hello, max_connections=3) as server, contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(server.connect()) for _ in range(4)]
+        assert [client.ask().status for client in clients] == [200] * 4
+        assert clients[0].at_end()
+        assert [client.ask().status for client in clients[1:]] == [200] * 3
+
+
+def test_whoever_chooses_more_connections_than_usual_gets_the_descriptors(worker: WorkerType) -> None:
+    """As far as the hard limit goes; a usual number leaves the soft one as it is."""
+
+    def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        start_response("200 OK", [])
+        return [str(resource.getrlimit(resource.RLIMIT_NOFILE)[0]).encode()]
+
+    before, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    for chosen, expected in ((100, 215), (None, 80)):
+        with serving(worker, app, before=few_descriptors, max_connections=chosen) as server, server.connect() as client:
+            assert int(client.ask().text) == expected
+    assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == before
 
 
 def test_at_the_limit_a_connection_whose_answer_was_slow_to_be_read_makes_room_too(worker: WorkerType) -> None:

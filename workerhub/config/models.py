@@ -185,11 +185,29 @@ class ReloadConfig(Table):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class QueueConfig(Table):
+    """Requests that wait for their turn."""
+
+    # How long a client has patience only its owner knows; and no request is refused that nobody said to refuse.
+    max_wait: kinds.LimitOrOff = setting(
+        "off",
+        "A request that has waited for its turn for longer is answered 503 with Retry-After. `X-Request-Start` of a trusted proxy counts.",
+        elsewhere=("backpressure_timeout",),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HttpConfig(Table):
     """HTTP: limits, and whom to believe."""
 
     parser: Literal["auto", "httptools", "h11"] = setting(
         "auto", "`httptools` (C, fast), `h11` (Python), or `auto`: httptools where it can be imported."
+    )
+    # nginx's and Gunicorn's defaults are of the same size.
+    max_connections: kinds.CountOrAuto = setting(
+        "auto",
+        "How many connections one process holds, idle ones included; more wait to be accepted. `auto` is the worker class's own: 1000, or `worker.connections`.",
+        elsewhere=("worker_connections", "worker-connections"),
     )
     # nginx's and Apache's: what passes them passes here.
     max_request_line: kinds.SizeLimit = setting(
@@ -351,6 +369,7 @@ class ServerConfig(Table):
     recycle: RecycleConfig
     restart: RestartConfig
     reload: ReloadConfig
+    queue: QueueConfig
     http: HttpConfig
     tls: TlsConfig
     log: LogConfig

@@ -25,6 +25,7 @@ from workerhub.http.errors import REFUSALS, Fault, Refusal, Refused, error_answe
 from workerhub.http.grammar import HEAD, METHODS, TRAILING_SPACE
 from workerhub.http.profile import profile_of
 from workerhub.http.request import Request
+from workerhub.http.request_start import waited
 from workerhub.http.scanner import HeadScanner
 from workerhub.http.stream import BodyStream
 from workerhub.http.target import known_hosts, split_target, valid_host
@@ -194,10 +195,26 @@ class ServerConnection:
         self._go_on(request, rest)
         return request
 
-    def refuse(self, status: int) -> None:
-        """The caller's own verdict, for example 408 when a timer ran out. A request that wasn't taken is dropped."""
+    def refuse(self, status: int, retry_after: int = 0) -> None:
+        """The caller's own verdict, for example 408 when a timer ran out. A request that wasn't taken is dropped.
+
+        Args:
+            status: that of the answer.
+            retry_after: seconds that the client is asked to wait before it tries again, if it is.
+        """
         if self.phase < _FAILED:
-            self._fail(_CALLERS.get(status) or Refusal(status, "The request was refused."))
+            text = _CALLERS.get(status, "The request was refused.")
+            self._fail(Refusal(status, text, f"Retry-After: {retry_after}\r\n" if retry_after else ""))
+
+    def waited(self, now: float) -> float:
+        """In phase READY: seconds since a trusted proxy got the request, if it says so in X-Request-Start; else 0.
+
+        Args:
+            now: seconds since the epoch.
+        """
+        if self._request is None or self._fields is not self._profile.trusted_fields:
+            return 0.0
+        return waited(self._request.environ.get("HTTP_X_REQUEST_START", ""), now)
 
     def failure(self, date: bytes) -> bytes:
         """In phase FAILED: the whole small answer, to be sent before closing; in any other, or where a running request answers, b"".
@@ -211,7 +228,14 @@ class ServerConnection:
         if refusal is None:
             return b""
         server = self._settings.server_header
-        answer, sent = error_answer(refusal.status, refusal.text, date=date, server=server, with_body=not self._is_head)
+        answer, sent = error_answer(
+            refusal.status,
+            refusal.text,
+            fields=refusal.fields,
+            date=date,
+            server=server,
+            with_body=not self._is_head,
+        )
         if self._access is not None and self._refused is not None:
             self._access(self._refused, refusal.status, sent, 0.0)
             self._refused = None
@@ -444,8 +468,8 @@ class ServerConnection:
 
 
 _CALLERS: Final = {
-    408: Refusal(408, "The request took too long to arrive."),
-    503: Refusal(503, "The server can take no more requests now."),
+    408: "The request took too long to arrive.",
+    503: "The server can take no more requests now.",
 }
 """Sentences for the verdicts that only the caller can reach."""
 

@@ -58,6 +58,8 @@ class Refusal:
 
     status: int
     text: str
+    fields: str = ""
+    """More field lines, each with its CRLF."""
 
 
 REFUSALS: dict[Fault, Refusal] = {
@@ -111,6 +113,7 @@ def error_answer(
     text: str,
     page: tuple[str, bytes] | None = None,
     *,
+    fields: str = "",
     date: bytes,
     server: str | None,
     with_body: bool,
@@ -121,6 +124,7 @@ def error_answer(
         status: the status code; its reason phrase is looked up.
         text: one sentence.
         page: in its place, a body and, in front of it, its Content-Type.
+        fields: more field lines, each with its CRLF.
         date: the Date line with its CRLF.
         server: the value of the Server line, or None for none.
         with_body: False for a HEAD request: the fields are the same, the body stays away (RFC 9110, 9.3.2).
@@ -132,7 +136,7 @@ def error_answer(
         (
             f"HTTP/1.1 {status} {reason}\r\n".encode("ascii"),
             date,
-            f"{server_line}Content-Type: {content_type}\r\nContent-Length: {len(body)}\r\n"
+            f"{server_line}{fields}Content-Type: {content_type}\r\nContent-Length: {len(body)}\r\n"
             "Connection: close\r\n\r\n".encode("latin-1"),
         )
     )

@@ -31,6 +31,8 @@ class ServeSettings:
         response_memory: bytes that are held for a slow reader before the producer has to wait.
         multiprocess: whether the pool has more than one process (`wsgi.multiprocess`).
         proxy_protocol: every connection begins with a header that `workerhub.http.proxy_protocol` reads; one without is closed.
+        max_connections: held by one process at most; None: the class's own number.
+        queue_wait: a request may wait for its turn for so long: 503.
     """
 
     http: HttpSettings
@@ -42,6 +44,8 @@ class ServeSettings:
     response_memory: int
     multiprocess: bool
     proxy_protocol: bool = False
+    max_connections: int | None = None
+    queue_wait: float | None = None
 
 
 class Stopping(Protocol):

@@ -54,11 +54,14 @@ class Arrival:
         fd: the socket's descriptor.
         deadline: the moment at which patience ends, on the monotonic clock.
         is_kept: never: nothing was answered on it.
+        is_over: likewise.
+        is_awaited: always: nothing of a request is here.
     """
 
     __slots__ = ("_door", "_mask", "_reactor", "_steps", "_successor", "deadline", "fd", "listener", "peer", "sock")
 
-    is_kept = False
+    is_kept = is_over = False
+    is_awaited = True
 
     def __init__(
         self,

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from _socket import SocketType
 
     from workerhub.http import Outcome, ServerConnection
+    from workerhub_workers._queue import PatientQueue
     from workerhub_workers._reactor import Reactor
 
 READ_SIZE = 64 * 1024
@@ -113,6 +114,16 @@ class Connection:
     def idle(self) -> bool:
         """Whether nothing of a request has arrived, so that closing loses nothing."""
         return self.stage is _READING and self.http.phase is Phase.IDLE
+
+    @property
+    def is_over(self) -> bool:
+        """Whether all was said, and it is only open so that the client can hear the end of it."""
+        return self.stage is _LINGERING
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether it is the client's turn to say something."""
+        return self.stage is _READING
 
     # What the client does: called by the reactor.
 
@@ -212,10 +223,24 @@ class Connection:
         if self.stage is _LINGERING or self.idle:
             self.drop()
         elif self.stage is _READING:
-            self.http.refuse(408)
-            self._refuse()
+            self.refuse(408)
+        elif self._reactor.queue is not None and self.stage is _RUNNING and not self.outbox.pieces:
+            self._reactor.queue.turn_away(self)
         else:
             self.reset()
+
+    def take_turn(self, queue: PatientQueue) -> None:
+        """Its turn to run has come; where that is too late it is turned away."""
+        if self.stage is _RUNNING:
+            if self.deadline <= monotonic():
+                queue.turn_away(self)
+            else:
+                self.deadline = math.inf
+
+    def refuse(self, status: int, retry_after: int = 0) -> None:
+        """Answer a request that wasn't taken, and close."""
+        self.http.refuse(status, retry_after)
+        self._refuse()
 
     # What the application writes: the `Output` of the request that runs.
 

@@ -23,6 +23,7 @@ from workerhub.http import HttpDate, Phase
 from workerhub_workers._acceptor import Acceptor
 from workerhub_workers._door import door_for
 from workerhub_workers._poller import IN, Poller, new_poller
+from workerhub_workers._queue import PatientQueue
 
 if TYPE_CHECKING:
     import socket
@@ -37,6 +38,17 @@ if TYPE_CHECKING:
 MAX_CONNECTIONS = 1000
 """Connections that one process holds, running and waiting ones together; nginx's and Gunicorn's defaults are of this size.
 Beyond it the oldest idle one is closed for a new one; if none is idle, new ones are left to the siblings."""
+
+FULL_PATIENCE = 1.0
+"""Seconds for which new connections wait where none is idle; then the one is closed for them that has been here for longest without having sent a
+whole request. Clients that take so long while others can't get in are few, or not honest."""
+
+FULL_PAUSE = 1.0
+"""Seconds after which it is another occasion."""
+
+SWEEP_PAUSE = 0.00002
+"""Seconds between two looks at all deadlines, for each connection there is: a look costs a hundredth of that. So ten thousand clients whose
+patience ends one by one cost no more than a few of them; and are told up to 0.2 s late."""
 
 SPARE_DESCRIPTORS = 64
 """What the process and the application need besides connections and the files that bodies are kept in."""
@@ -105,6 +117,7 @@ class Reactor:
     Attributes:
         connections: by descriptor; in the place of one that isn't made yet, its arrival.
         runnable: connections on which a request is complete, in order.
+        queue: the same, where `queue.max_wait` ends their waiting; else None.
         patience: seconds for each `Phase` in which the client has the word.
         write_patience: seconds without progress while the client reads.
         response_memory: bytes that are held for one client before the application waits.
@@ -124,7 +137,8 @@ class Reactor:
         self.error_log = context.log
         self.poller = poller or new_poller()
         self.connections: dict[int, Connection | Arrival] = {}
-        self.runnable: deque[Connection] = deque()
+        self.queue = PatientQueue(self, settings.queue_wait) if settings.queue_wait is not None else None
+        self.runnable: deque[Connection] = deque() if self.queue is None else self.queue
         self.patience = {
             Phase.IDLE: settings.keepalive_timeout or math.inf,
             Phase.HEAD: settings.header_timeout or math.inf,
@@ -146,7 +160,8 @@ class Reactor:
         self._held = 0
         self._newcomer: Connection | Arrival | None = None
         self._newcomer_until = 0.0
-        self._limit = _connection_limit(max_connections, context.log)
+        self._full_since = self._full_seen = 0.0
+        self._limit = _connection_limit(settings.max_connections, max_connections, context.log)
         self._acceptor = Acceptor(context.listeners, self.poller, context.log)
         self._unemptied = list(context.listeners)
         self.poller.register(context.stopping.fileno(), IN)
@@ -288,7 +303,7 @@ class Reactor:
         """Accept one connection and serve at once what is there; False if there was none."""
         victim = None
         if len(self.connections) >= self._limit:
-            victim = self._oldest_idle()
+            victim = self._dispensable()
             if victim is None:
                 self._acceptor.pause(f"{self._limit} connections are open and none is idle")
                 return False
@@ -318,18 +333,38 @@ class Reactor:
         self._newcomer = None
         return False
 
-    def _oldest_idle(self) -> Connection | Arrival | None:
-        """The connection that has to make room for a new one."""
-        # Only one whose client knows that it may be closed at any moment: it has had an answer.
-        return next((each for each in list(self.connections.values()) if each.idle and each.is_kept), None)
+    def _dispensable(self) -> Connection | Arrival | None:
+        """The connection that has to make room for a new one.
+
+        The oldest idle one; or else one that was told that nothing more follows; or else, after a while, one that has sent no whole request.
+        """
+        told = awaited = None
+        for each in list(self.connections.values()):
+            # Only one whose client knows that it may be closed at any moment: it has had an answer.
+            if each.is_kept and each.idle:
+                return each
+            if told is None and each.is_over:
+                told = each
+            elif awaited is None and each.is_awaited:
+                awaited = each
+        return told or (awaited if self._was_full_for_long() else None)
+
+    def _was_full_for_long(self) -> bool:
+        """Whether there has been no room for new connections for a while."""
+        now = monotonic()
+        if now - self._full_seen > FULL_PAUSE:
+            self._full_since = now
+        self._full_seen = now
+        return now - self._full_since >= FULL_PATIENCE
 
     def _sweep(self) -> None:
         """Look at all deadlines.
 
         They only move away from now while clients make progress, and nobody tells `next_check`; so this runs about once
-        per connection and timeout, and a request costs one comparison.
+        per connection and timeout, less often where there are many, and a request costs one comparison.
         """
         now = monotonic()
+        soonest = now + SWEEP_PAUSE * len(self.connections)
         self.next_check = math.inf
         for connection in list(self.connections.values()):
             if connection.deadline <= now:
@@ -338,7 +373,7 @@ class Reactor:
                 except Exception:  # noqa: BLE001  # one connection's trouble is not the others'
                     self.mishap(connection)
             elif connection.deadline < self.next_check:
-                self.next_check = connection.deadline
+                self.next_check = max(connection.deadline, soonest)
 
     def _handle_other(self, fd: int) -> None:
         if fd == self._context.stopping.fileno():
@@ -376,11 +411,20 @@ class Reactor:
             self._mode = _DRAINING
 
 
-def _connection_limit(wanted: int, error_log: Log) -> int:
-    """As many as are wanted, but two thirds of the process's descriptors at most: the application needs some too."""
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+def _connection_limit(chosen: int | None, usual: int, error_log: Log) -> int:
+    """As many as are wanted, but two thirds of the process's descriptors at most: the application needs some too.
+
+    Whoever has chosen a number gets the descriptors for it, as far as the system allows. For a usual number the limit that the process was
+    given stays: it is low for the sake of programs that can't handle large descriptors (`select`), and those may be started here.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY:
-        return wanted
+        return chosen or usual
+    wanted = chosen or usual
+    needed = wanted * 3 // 2 + SPARE_DESCRIPTORS + 1
+    if chosen is not None and soft < needed:
+        soft = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     limit = max(16, (soft - SPARE_DESCRIPTORS) * 2 // 3)
     if limit < wanted:
         error_log.info(f"holding {limit} connections at most, not {wanted}: this process may open {soft} files")

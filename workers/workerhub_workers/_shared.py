@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from time import monotonic
 from typing import TYPE_CHECKING, BinaryIO
 
 from workerhub_workers._connection import Connection, Stage
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from workerhub.http import Outcome, Request, ServerConnection
+    from workerhub_workers._queue import PatientQueue
     from workerhub_workers._reactor import Reactor
 
 
@@ -57,8 +59,16 @@ class SharedConnection(Connection):
     def expire(self) -> None:
         """Patience is at its end."""
         with self.lock:
-            super().expire()
-            self._tell()
+            if self.deadline <= monotonic():  # still: a thread may have changed it while this waited for the lock
+                super().expire()
+                self._tell()
+
+    def take_turn(self, queue: PatientQueue) -> None:
+        """Its turn to run has come; where that is too late it is turned away."""
+        with self.lock:
+            super().take_turn(queue)
+            deadline = self.deadline
+        self._poke(deadline)
 
     def drop(self) -> None:
         """Close and forget."""
