@@ -63,6 +63,7 @@ class Life:
         self.error_log = logs.error.named(self._name, pool=order.pool, slot=order.slot, generation=order.generation)
         self._records: tuple[RunRecord, ...] = ()
         self._worker: Worker[Any] | None = None
+        self._context: WorkerContext | None = None
         self._whereabouts = Whereabouts(birth)
         self._breaker = BootBreaker()
 
@@ -121,7 +122,7 @@ class Life:
         with self._setting_up():
             birth.signals.leaves_queue = not listeners.own(pool.bind)
             self._records = self._whereabouts.records = birth.row.records()
-            context = WorkerContext(
+            context = self._context = WorkerContext(
                 pool=pool.name,
                 slot=order.slot,
                 generation=order.generation,
@@ -196,6 +197,9 @@ class Life:
         about = birth.row, self._records, worker, self.error_log
         birth.signals.actions[Heard.INTERRUPT] = Overdue(*about)
         birth.signals.actions[Heard.ABORT] = CutRequests(*about, birth.signals)
+        with self._setting_up():
+            if self._context is not None:
+                self._context.tls()  # should something be wrong with it, then now
         if not self.get_ready():
             return
         orphaned = Orphaned(birth.master_pid, self._pool.policy.graceful_timeout, self.error_log)

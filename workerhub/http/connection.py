@@ -195,15 +195,20 @@ class ServerConnection:
         self._go_on(request, rest)
         return request
 
-    def refuse(self, status: int, retry_after: int = 0) -> None:
+    def know(self, facts: Mapping[str, str]) -> None:
+        """Have more stand in the environment of every request: what the caller has learnt about the connection meanwhile."""
+        self._template = {**self._template, **facts}
+
+    def refuse(self, status: int, text: str = "The request was refused.", *, retry_after: int = 0) -> None:
         """The caller's own verdict, for example 408 when a timer ran out. A request that wasn't taken is dropped.
 
         Args:
             status: that of the answer.
+            text: what the answer says, where the status has no sentence of its own here.
             retry_after: seconds that the client is asked to wait before it tries again, if it is.
         """
         if self.phase < _FAILED:
-            text = _CALLERS.get(status, "The request was refused.")
+            text = _CALLERS.get(status, text)
             self._fail(Refusal(status, text, f"Retry-After: {retry_after}\r\n" if retry_after else ""))
 
     def waited(self, now: float) -> float:

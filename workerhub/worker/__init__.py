@@ -22,6 +22,7 @@ from workerhub.worker.context import (
 from workerhub.worker.contract import CONTRACT_VERSION, Worker, WorkerType
 from workerhub.worker.lazy import OptionValues, lazy_options
 from workerhub.worker.slot import RequestSlot, Tally
+from workerhub.worker.tls_settings import KeyPair, TlsSettings
 
 if TYPE_CHECKING:
     from workerhub.worker.inspection import capacity_defects, defects
@@ -52,6 +53,7 @@ __all__ = [
     "AccessLog",
     "Books",
     "ClientDisconnected",
+    "KeyPair",
     "Listing",
     "Log",
     "OptionValues",
@@ -61,6 +63,7 @@ __all__ = [
     "ServeSettings",
     "Stopping",
     "Tally",
+    "TlsSettings",
     "UnknownWorkerError",
     "WSGIApplication",
     "Worker",

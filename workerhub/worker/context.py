@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final, Protocol, TypeAlias
 from workerhub.http import HttpSettings, ServerConnection, environ_template
 from workerhub.slotted import dataclass
 from workerhub.worker.slot import RequestSlot, Tally
+from workerhub.worker.tls_settings import TlsSettings
 
 if TYPE_CHECKING:
     import socket
+    import ssl
 
 TEMPLATE_SLOT: Final = -1
 """In the place of a slot, in a process that forks workers and runs no requests."""
@@ -33,6 +35,7 @@ class ServeSettings:
         proxy_protocol: every connection begins with a header that `workerhub.http.proxy_protocol` reads; one without is closed.
         max_connections: held by one process at most; None: the class's own number.
         queue_wait: a request may wait for its turn for so long: 503.
+        tls: what to speak TLS with; None: plain HTTP.
     """
 
     http: HttpSettings
@@ -46,6 +49,7 @@ class ServeSettings:
     proxy_protocol: bool = False
     max_connections: int | None = None
     queue_wait: float | None = None
+    tls: TlsSettings | None = None
 
 
 class Stopping(Protocol):
@@ -157,6 +161,7 @@ class WorkerContext:
     __slots__ = (
         "_books",
         "_environs",
+        "_tls",
         "capacity",
         "generation",
         "listeners",
@@ -194,6 +199,7 @@ class WorkerContext:
         self._books = books
         self._environs = {listener: self._environ(listener) for listener in self.listeners}
         self.tally = Tally(books.recycle_after, books.limit_reached)
+        self._tls: ssl.SSLContext | None = None
 
     def connection(
         self,
@@ -222,6 +228,22 @@ class WorkerContext:
             access=self._books.access,
         )
 
+    def tls(self) -> ssl.SSLContext | None:
+        """What every connection has to be wrapped with before anything is read from it; None: with nothing.
+
+        One for the worker's whole life, with the certificates of all hosts in it. A class that wraps sockets says so (`Worker.speaks_tls`);
+        `tls_environ` then tells a connection's `ServerConnection.know` what applications are to learn. Not to be asked for before
+        `Worker.prepare` was called, which may patch `ssl`.
+
+        Raises:
+            OSError: there is no descriptor left; or OpenSSL has changed its mind since the plan was made.
+        """
+        if self._tls is None and self.settings.tls is not None:
+            from workerhub.worker.tls import make_context  # noqa: PLC0415  # ssl, for who speaks it
+
+            self._tls = make_context(self.settings.tls)
+        return self._tls
+
     def request(self, app: WSGIApplication, index: int = 0) -> RequestSlot:
         """Make the slot that runs requests on board row `index`: one object for each, used again and again.
 
@@ -232,7 +254,8 @@ class WorkerContext:
 
     def _environ(self, listener: socket.socket) -> dict[str, Any]:
         """What the environ of every request from this listener has in common (PEP 3333)."""
-        name, port, scheme = "localhost", "80", "http"
+        scheme = "http" if self.settings.tls is None else "https"
+        name, port = "localhost", "80" if self.settings.tls is None else "443"
         address = listener.getsockname()
         if isinstance(address, tuple):
             name, port = address[0], str(address[1])

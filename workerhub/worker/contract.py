@@ -61,6 +61,10 @@ class Worker(ABC, Generic[OptionsT]):
     """The version of the contract that the class was written for. Worth stating in a class that is distributed: a
     workerhub that speaks another version then refuses the class by name instead of failing in the middle."""
 
+    speaks_tls: ClassVar[bool] = False
+    """Whether the class wraps each connection with `context.tls()`. One that doesn't is refused where `tls.certificate` is set: it would
+    speak plain HTTP where the configuration says otherwise."""
+
     @classmethod
     def unavailable(cls) -> str | None:
         """Say why this class can't run here, or None.
