@@ -132,6 +132,11 @@ class PoolPlan:
     hooks: Mapping[str, str]
     bind: tuple[BindAddress, ...]
 
+    @property
+    def scheme(self) -> str:
+        """How URLs of its addresses begin."""
+        return "http" if self.serve.tls is None else "https"
+
 
 @dataclass(frozen=True, slots=True)
 class LogPlan:

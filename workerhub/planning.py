@@ -16,6 +16,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from workerhub.certificates import Certificates
 from workerhub.config.dev import FLAG
 from workerhub.config.effective import Shown, effective
 from workerhub.config.english import nearest
@@ -62,7 +63,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from workerhub.config.models import ServerConfig
-    from workerhub.worker import WorkerOptions
+    from workerhub.worker import TlsSettings, WorkerOptions
 
     Options: TypeAlias = WorkerOptions | OptionValues
 
@@ -127,20 +128,24 @@ def load_configuration(invocation: Invocation) -> Configuration:
         raise ConfigError(report.problems(), report.title)
     places = Places(config, sources.chosen, report)
     places.check()
+    certificates = Certificates(places)
     if invocation.dev and find_spec("watchfiles") is None:
         origin = Origin(Source.COMMAND_LINE, FLAG, Path.cwd())
         report.add(origin, (), "needs watchfiles, to notice changes; pip install 'workerhub[dev]'")
     worker = _worker_class(config, sources, places, report)
+    if worker is not None and config.tls.certificate is not None and not worker.cls.speaks_tls:
+        places.complain(("tls", "certificate"), f"worker class {worker.name} doesn't speak TLS")
     options = _options(worker, sources, report)
     capacity = _capacity(worker, options, sources, report)
     packed = _packed(worker, options, sources, report)
     report.raise_if_any()
     if worker is None or options is None:  # pragma: no cover  # each has left a problem in the report
         raise AssertionError
-    pool = _pool(config, places, worker, packed, capacity, dev=invocation.dev)
+    pool = _pool(config, places, worker, packed, capacity, tls=certificates.settings, dev=invocation.dev)
     watch = _watch(places, sources.chosen) if invocation.dev else None
     shown = _effective(sources.chosen, options)
-    plan = _plan(config, places, pool, invocation, shown=shown, watch=watch)
+    notes = (*_notes(config), *certificates.notes)
+    plan = _plan(config, places, pool, invocation, shown=shown, watch=watch, notes=notes)
     return Configuration(config, sources.chosen, options, plan)
 
 
@@ -249,7 +254,14 @@ def _packed(worker: WorkerClass | None, options: Options | None, sources: Source
 
 
 def _pool(
-    config: ServerConfig, places: Places, worker: WorkerClass, options: OptionsPlan, capacity: int, *, dev: bool
+    config: ServerConfig,
+    places: Places,
+    worker: WorkerClass,
+    options: OptionsPlan,
+    capacity: int,
+    *,
+    tls: TlsSettings | None,
+    dev: bool,
 ) -> PoolPlan:
     size = config.worker.processes or usable_cpus()
     module, _, qualname = worker.target.partition(":")
@@ -260,7 +272,7 @@ def _pool(
         options=options,
         capacity=capacity,
         app=AppReference.parse(config.app),
-        serve=_serve_settings(config, worker, size, dev=dev),
+        serve=_serve_settings(config, worker, size, tls=tls, dev=dev),
         identity=Identity(
             user=config.user,
             group=config.group,
@@ -299,7 +311,9 @@ def _policy(config: ServerConfig, size: int) -> PoolPolicy:
     )
 
 
-def _serve_settings(config: ServerConfig, worker: WorkerClass, size: int, *, dev: bool) -> ServeSettings:
+def _serve_settings(
+    config: ServerConfig, worker: WorkerClass, size: int, *, tls: TlsSettings | None, dev: bool
+) -> ServeSettings:
     timeouts, http = config.timeouts, config.http
     keepalive = worker.cls.default_keepalive if isinstance(timeouts.keepalive, str) else timeouts.keepalive
     return ServeSettings(
@@ -326,6 +340,7 @@ def _serve_settings(config: ServerConfig, worker: WorkerClass, size: int, *, dev
         proxy_protocol=http.proxy_protocol == "required",
         max_connections=http.max_connections,
         queue_wait=config.queue.max_wait,
+        tls=tls,
     )
 
 
@@ -343,6 +358,7 @@ def _plan(
     *,
     shown: list[Shown],
     watch: Watch | None,
+    notes: tuple[str, ...],
 ) -> Plan:
     log = places.log()
     return Plan(
@@ -359,7 +375,7 @@ def _plan(
             ".".join(item.key): Setting(json.dumps(item.value, default=str), item.origin.place) for item in shown
         },
         watch=watch,
-        notes=tuple(_notes(config)),
+        notes=notes,
     )
 
 

@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
@@ -43,6 +43,7 @@ VALUES: list[Any] = [
     ),
     *(
         "101%",
+        "1.3",
         "027",
         511,
         512,
@@ -122,15 +123,12 @@ def outcome(validate: Any, document: str) -> object:
 @given(documents())
 def test_the_verdict_is_pydantics(document: str) -> None:
     ours = outcome(validate_json, document)
-    assume("'later'" not in str(ours))  # which pydantic isn't told of
     assert ours == outcome(pydantic().validate_json, document)
 
 
 def test_every_setting_is_right_for_some_value_and_wrong_for_some() -> None:
     """Else the test above says less than it seems to."""
     for setting in SETTINGS:
-        if setting.later:
-            continue
         verdicts = set()
         for value in VALUES:
             tree: dict[str, Any] = {"app": "a", **{table: {} for table in TABLES}}

@@ -76,6 +76,7 @@ def test_the_chosen_port_is_told(listeners: Listeners) -> None:
     address = TcpAddress("127.0.0.1", 0)
     port = open_one(listeners, address).getsockname()[1]
     assert listeners.urls([address]) == (f"http://127.0.0.1:{port}",)
+    assert listeners.urls([address], "https") == (f"https://127.0.0.1:{port}",)
 
 
 @pytest.mark.skipif(not HAS_IPV6, reason="no IPv6 here")

@@ -45,8 +45,6 @@ KB is 1000) or a number of bytes. `"off"` switches a limit off where the table s
 
 **Relative paths** in a file are relative to that file; in the environment and on the command line, to the current directory.
 
-**Later.** A setting marked so is known, and belongs to a later version of workerhub: anything but its default is refused.
-
 In a Python file, names that start with an underscore, imported modules, functions and classes aren't settings; any other name that is no
 setting is an error.
 """
@@ -86,7 +84,7 @@ def _table(table: str, title: str) -> Iterator[str]:
 
 def _row(setting: Setting) -> str:
     names = [f"`{setting.key}`", *(f"`{flag}`" for flag in setting.flags)]
-    meaning = f"{'**Later.** ' if setting.later else ''}{setting.meaning}"
+    meaning = f"{setting.meaning}"
     default = "required" if setting.required else _default(setting.default)
     return _cells("<br>".join(names), default, setting.expected, meaning)
 

@@ -35,7 +35,6 @@ class Setting:
         meaning: a sentence.
         default: as an operator would write it; None where there is none.
         required: it has to be given.
-        later: its behaviour comes with a later version.
         several: it takes a list.
         flags: its names on the command line.
         elsewhere: its names in other servers.
@@ -45,7 +44,6 @@ class Setting:
     meaning: str
     default: Any
     required: bool
-    later: bool
     several: bool
     flags: tuple[str, ...]
     elsewhere: tuple[str, ...]
@@ -84,7 +82,6 @@ def _setting(path: Key, declared: Field[Any]) -> Setting:
         meaning=declared.metadata["description"],
         default=told.default,
         required=declared.default is MISSING and declared.default_factory is MISSING,
-        later=told.later,
         several=get_origin(getattr(declared.type, "__origin__", None)) is tuple,
         flags=told.flags,
         elsewhere=told.elsewhere,

@@ -28,6 +28,14 @@ class Share:
         return math.ceil(size * self.percent / 100)
 
 
+@dataclass(frozen=True, slots=True)
+class HostCertificate:
+    """The files of one host's certificate, as written. No key: it is in the same file."""
+
+    certificate: str
+    key: str | None
+
+
 def _read_umask(value: object) -> int:
     if isinstance(value, str) and re.fullmatch(r"(0o)?[0-7]{1,4}", value):
         value = int(value.removeprefix("0o"), 8)
@@ -115,6 +123,28 @@ def _check_variable_names(environment: Mapping[str, str]) -> Mapping[str, str]:
     return environment
 
 
+def _read_host_certificate(value: object) -> HostCertificate:
+    if not isinstance(value, dict) or not value.keys() <= {"certificate", "key"} or "certificate" not in value:
+        raise ValueError
+    if not all(isinstance(path, str) and path and "\0" not in path for path in value.values()):
+        raise ValueError("both are paths")
+    return HostCertificate(value["certificate"], value.get("key"))
+
+
+def _check_host_name(name: str) -> str:
+    if not re.fullmatch(_SERVER_NAME, name, re.ASCII):
+        raise PydanticCustomError("refused", "{why}", {"why": _server_name_hint(name)})
+    return name
+
+
+def _server_name_hint(name: str) -> str:
+    if not name.isascii():
+        return "a host is written as clients ask for it: in ASCII, xn--... where it has other letters"
+    if re.fullmatch(_SERVER_NAME, name.lower(), re.ASCII):
+        return f'did you mean "{name.lower()}"?'
+    return 'no host name; expected one such as "shop.example", or "*.shop.example" for one label more'
+
+
 def _read_access_format(value: object) -> str:
     if not isinstance(value, str) or (value not in {*NAMED_FORMATS, "json"} and "%" not in value):
         raise ValueError
@@ -123,6 +153,8 @@ def _read_access_format(value: object) -> str:
     return value
 
 
+_LABEL = r"[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?"
+_SERVER_NAME = rf"(\*\.)?{_LABEL}(\.{_LABEL})*"
 _DOTTED = r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*"
 _TEXTS = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
 
@@ -227,6 +259,23 @@ Environment: TypeAlias = Annotated[
     ],
     Checked(_check_variable_names),
 ]
+HostCertificates: TypeAlias = Mapping[
+    Annotated[str, Checked(_check_host_name)],
+    Annotated[
+        HostCertificate,
+        Written(
+            _read_host_certificate,
+            'a table such as { certificate = "shop.pem", key = "shop.key" }',
+            {
+                "type": "object",
+                "properties": {"certificate": {"type": "string"}, "key": {"type": "string"}},
+                "required": ["certificate"],
+                "additionalProperties": False,
+            },
+        ),
+    ],
+]
+"""By the name that a client asks for."""
 ServerHeader: TypeAlias = Annotated[
     str | None,
     or_off(text_matching(r"[\x21-\x7e]+( [\x21-\x7e]+)*", "printable ASCII text")),

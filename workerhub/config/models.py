@@ -28,7 +28,6 @@ class Facts:
     """What `setting` was told about a field, beside what pydantic has a word for. `default` is None where there is none."""
 
     default: Any = None
-    later: bool = False
     flags: tuple[str, ...] = ()
     elsewhere: tuple[str, ...] = ()
 
@@ -37,7 +36,6 @@ def setting(
     default: Any,
     meaning: str,
     *,
-    later: bool = False,
     flags: tuple[str, ...] = (),
     elsewhere: tuple[str, ...] = (),
     alias: str | None = None,
@@ -47,12 +45,11 @@ def setting(
     Args:
         default: as an operator would write it; it is validated like anything else. `...` is "required".
         meaning: a sentence for the reference page, `schema` and `--help`.
-        later: its behaviour comes with a later version: anything but the default is refused. Dropping the word lifts it.
         flags: its names on the command line.
         elsewhere: what other servers call it, to recognise what somebody brings along.
         alias: its name in the file, where that can't be the name of an attribute.
     """
-    told = Facts(None if default is ... else default, later, flags, elsewhere)
+    told = Facts(None if default is ... else default, flags, elsewhere)
     metadata = {"description": meaning, "alias": alias, "validate_default": default is not None, FACTS: told}
     if default is ...:
         return field(metadata=metadata)
@@ -254,18 +251,34 @@ class HttpConfig(Table):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TlsConfig(Table):
-    """TLS, without a proxy in front."""
+    """TLS, without a proxy in front. With a certificate, every address of `bind` speaks it, and nothing else."""
 
     certificate: kinds.Path = setting(
-        None, "The certificate chain, PEM.", later=True, elsewhere=("certfile", "ssl_certfile")
+        None,
+        "The server's certificate and the chain below its root, PEM. Read at start and at each reload.",
+        elsewhere=("certfile", "ssl_certfile", "ssl-certificate"),
     )
-    key: kinds.Path = setting(None, "The private key, PEM.", later=True, elsewhere=("keyfile", "ssl_keyfile"))
+    key: kinds.Path = setting(
+        None,
+        "The private key, PEM, not encrypted. Left out: it is in the certificate's file.",
+        elsewhere=("keyfile", "ssl_keyfile", "ssl-keyfile"),
+    )
+    hosts: kinds.HostCertificates = setting(
+        {},
+        "Other certificates for other hosts, by the name that a client asks for (SNI); `*.shop.example` is one label more.",
+    )
+    # Nobody but the operator knows whose.
     client_ca: kinds.Path = setting(
-        None, "Clients must show a certificate that one of these signed, PEM.", later=True, elsewhere=("ca_certs",)
+        None,
+        "Clients must show a certificate that one of these signed, PEM.",
+        elsewhere=("ca_certs", "ssl_ca_certs", "ssl-ca"),
     )
     # RFC 8996 deprecates everything below.
-    minimum_version: Literal["1.2", "1.3"] = setting("1.2", "The lowest version of TLS to speak.", later=True)
-    ciphers: kinds.Text = setting(None, "Cipher suites for TLS 1.2, as OpenSSL writes them.", later=True)
+    minimum_version: Literal["1.2", "1.3"] = setting("1.2", "The lowest version of TLS to speak.")
+    # Those with forward secrecy and authenticated encryption.
+    ciphers: kinds.Text = setting(
+        None, "Cipher suites for TLS 1.2, as OpenSSL writes them. Left out: `ECDHE+AESGCM:ECDHE+CHACHA20`."
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -48,6 +48,11 @@ class Places:
             found = getattr(found, name)
         return None if found is None else self._absolute(str(found), key)
 
+    def file(self, key: Key) -> Path | None:
+        """One path setting, absolute, by what was said of it: also one in a table that has its keys from the operator."""
+        said = self.said.value(key)
+        return None if said is None else self._absolute(str(said), key)
+
     def python_path(self) -> tuple[Path, ...]:
         """The directories to search for modules, absolute."""
         return tuple(self._absolute(text, ("python_path",)) for text in self.config.python_path)
@@ -80,20 +85,20 @@ class Places:
         for key in (("chdir",), ("python_path",)):
             for path in self.python_path() if key == ("python_path",) else filter(None, [self.path(key)]):
                 if not path.is_dir():
-                    self._complain(key, f"no such directory: {path}")
+                    self.complain(key, f"no such directory: {path}")
         self._check_files()
         self._check_sockets()
         self._check_account(("user",), self.config.user, machine.user_exists, machine.user_names)
         self._check_account(("group",), self.config.group, machine.group_exists, machine.group_names)
         if self.config.http.parser == "httptools" and find_spec("httptools") is None:
-            self._complain(("http", "parser"), "httptools is not installed; pip install httptools, or leave it at auto")
+            self.complain(("http", "parser"), "httptools is not installed; pip install httptools, or leave it at auto")
         restart = self.config.restart
         if restart.backoff_max < restart.backoff:
             least, most = format_duration(restart.backoff), format_duration(restart.backoff_max)
             if self.said.value(("restart", "backoff_max")) is None:
-                self._complain(("restart", "backoff"), f"expected restart.backoff_max, {most}, or less, got {least}")
+                self.complain(("restart", "backoff"), f"expected restart.backoff_max, {most}, or less, got {least}")
             else:
-                self._complain(("restart", "backoff_max"), f"expected restart.backoff, {least}, or more, got {most}")
+                self.complain(("restart", "backoff_max"), f"expected restart.backoff, {least}, or more, got {most}")
 
     def _check_files(self) -> None:
         log = self.log()
@@ -107,9 +112,9 @@ class Places:
                 continue
             path = Path(target)
             if path.is_dir():
-                self._complain(key, f"{path} is a directory; expected a file's name in it")
+                self.complain(key, f"{path} is a directory; expected a file's name in it")
             elif not path.parent.is_dir():
-                self._complain(key, f"no such directory: {path.parent}")
+                self.complain(key, f"no such directory: {path.parent}")
 
     def _check_sockets(self) -> None:
         for address in self.bind():
@@ -122,20 +127,21 @@ class Places:
     def _check_socket(self, key: Key, path: Path) -> None:
         length = len(os.fsencode(path))
         if length > LONGEST_UNIX_PATH:
-            self._complain(key, f"a UNIX socket's path has at most {LONGEST_UNIX_PATH} bytes, {path} has {length}")
+            self.complain(key, f"a UNIX socket's path has at most {LONGEST_UNIX_PATH} bytes, {path} has {length}")
         elif not path.parent.is_dir():
-            self._complain(key, f"no such directory: {path.parent}")
+            self.complain(key, f"no such directory: {path.parent}")
 
     def _check_account(
         self, key: Key, name: str | int | None, exists: Callable[[str], bool], names: Callable[[], list[str]]
     ) -> None:
         if isinstance(name, str) and not exists(name):
             close = nearest(name, names())
-            self._complain(
+            self.complain(
                 key, f'no such {key[0]} on this machine: "{name}"' + (f'; did you mean "{close}"?' if close else "")
             )
 
-    def _complain(self, key: Key, message: str) -> None:
+    def complain(self, key: Key, message: str) -> None:
+        """Report a problem with a setting, unless one is known."""
         if not self.report.concerns(key):
             self.report.add(self.said.origin(key), key, message)
 

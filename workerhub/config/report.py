@@ -138,8 +138,6 @@ class Judge:
         if kind == "missing":
             return f"required: {describe(field, self._schema)}"
         given = show(self._given((*self.table, *path)))
-        if kind == "later":
-            return later(field.get("default"), given)
         if kind in {"value_error", "assertion_error"}:  # a validator of a plug-in's own
             return f"{context.get('error')}, got {given}" if path else str(context.get("error"))
         hint = f"; {context['hint']}" if kind == "unreadable" and context.get("hint") else ""
@@ -147,12 +145,6 @@ class Judge:
 
     def _siblings(self, path: tuple[str | int, ...]) -> list[str]:
         return list(find(path[:-1], self._schema).get("properties", ()))
-
-
-def later(default: object, given: str) -> str:
-    """Word the refusal of a key whose behaviour isn't there yet."""
-    instead = "leave it out" if default is None else f"leave it out or at {show(default)}"
-    return f"comes with a later version of workerhub; {instead} (got {given})"
 
 
 def unknown_setting(key: Key, value: object, origin: Origin, siblings: list[str]) -> str:

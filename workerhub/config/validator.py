@@ -13,7 +13,7 @@ from dataclasses import MISSING, fields
 from functools import cache, partial
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
 
-from pydantic_core import CoreSchema, PydanticCustomError, SchemaValidator, core_schema
+from pydantic_core import CoreSchema, SchemaValidator, core_schema
 
 from workerhub.config.models import ServerConfig, Table, facts
 
@@ -55,8 +55,6 @@ def _table(table: type[Table]) -> CoreSchema:
 
 def _field(declared: Field[Any]) -> core_schema.DataclassField:
     schema, told = schema_of(declared.type), facts(declared)
-    if told.later:
-        schema = core_schema.no_info_wrap_validator_function(partial(_refuse_what_comes_later, told.default), schema)
     if declared.default is not MISSING or declared.default_factory is not MISSING:
         schema = core_schema.with_default_schema(
             schema, default=told.default, validate_default=declared.metadata["validate_default"]
@@ -92,10 +90,3 @@ def _annotated(kind: Kind, inner: Callable[[], CoreSchema]) -> CoreSchema:
 
 
 _SIMPLE: Mapping[type, Callable[[], CoreSchema]] = {bool: core_schema.bool_schema, str: core_schema.str_schema}
-
-
-def _refuse_what_comes_later(default: object, given: object, read: Callable[[object], object]) -> object:
-    value = read(given)
-    if default is None or value != read(default):
-        raise PydanticCustomError("later", "")
-    return value

@@ -46,9 +46,9 @@ class Listener:
     sockets: tuple[socket.socket, ...]
     file: tuple[int, int] | None = None
 
-    def urls(self) -> tuple[str, ...]:
+    def urls(self, scheme: str = "http") -> tuple[str, ...]:
         """Where clients find it, with the port that the system chose: `http://127.0.0.1:8000`, `unix:/run/app.sock`."""
-        return tuple(_url(sock) for sock in self.sockets)
+        return tuple(_url(sock, scheme) for sock in self.sockets)
 
     @property
     def own(self) -> bool:
@@ -177,9 +177,9 @@ class Listeners:
         """The sockets of these addresses, which are open."""
         return tuple(sock for address in dict.fromkeys(addresses) for sock in self._open[address].sockets)
 
-    def urls(self, addresses: Iterable[BindAddress]) -> tuple[str, ...]:
+    def urls(self, addresses: Iterable[BindAddress], scheme: str = "http") -> tuple[str, ...]:
         """Where clients find these addresses, which are open."""
-        return tuple(url for address in dict.fromkeys(addresses) for url in self._open[address].urls())
+        return tuple(url for address in dict.fromkeys(addresses) for url in self._open[address].urls(scheme))
 
     def unclaimed(self) -> list[PassedSocket]:
         """Sockets that systemd passed, and that no open address is for."""
@@ -386,10 +386,10 @@ def _overlapping(address: BindAddress, others: Iterable[BindAddress]) -> TcpAddr
     return next((each for each in tcp if isinstance(address, TcpAddress) and address.overlaps(each)), None)
 
 
-def _url(sock: socket.socket) -> str:
+def _url(sock: socket.socket, scheme: str) -> str:
     """What a client would type."""
     where = sock.getsockname()
     if isinstance(where, tuple):
         host, port = where[0], where[1]
-        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
     return f"unix:{where if isinstance(where, str) else repr(where)}"

@@ -148,7 +148,7 @@ class Generations:
                     "class": pool.worker.name,
                     "app": str(pool.app),
                     "capacity": pool.capacity,
-                    "addresses": list(self._listeners.urls(pool.bind)),
+                    "addresses": list(self._listeners.urls(pool.bind, pool.scheme)),
                 }
                 for pool in plan.pools
             },

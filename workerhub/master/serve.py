@@ -174,7 +174,7 @@ def _draw(most: int) -> int:
 def start_line(plan: Plan, listeners: Listeners) -> str:
     """What runs where, in one line."""
     pools = "; ".join(
-        f"{pool.name}: {pool.policy.size} × {pool.worker.name} on {', '.join(listeners.urls(pool.bind))}"
+        f"{pool.name}: {pool.policy.size} × {pool.worker.name} on {', '.join(listeners.urls(pool.bind, pool.scheme))}"
         for pool in plan.pools
     )
     return f"workerhub {__version__} ({os.getpid()}) {pools}, config {plan.title}"

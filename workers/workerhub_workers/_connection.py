@@ -239,7 +239,7 @@ class Connection:
 
     def refuse(self, status: int, retry_after: int = 0) -> None:
         """Answer a request that wasn't taken, and close."""
-        self.http.refuse(status, retry_after)
+        self.http.refuse(status, retry_after=retry_after)
         self._refuse()
 
     # What the application writes: the `Output` of the request that runs.
