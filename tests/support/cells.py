@@ -62,6 +62,8 @@ POLICIES: Mapping[str, str] = {
     "`http.trusted_proxies`; without a header, in time and from a trusted proxy, it is closed.",
     "connections": "A process holds `http.max_connections`; for a new one the oldest idle one is closed, or in the end whoever hasn't sent a whole request.",
     "queue": "A request that waited for its turn for longer than `queue.max_wait`, in the server or before it, is answered 503, and the next is served.",
+    "tls": "With `tls.certificate` all that is promised here holds over TLS, each host shows its own certificate, and what can't be agreed upon or doesn't "
+    "come in time is closed and hurts nobody.",
     "disconnect": "A client that leaves ends its own request and hurts nobody.",
     "spread": "Connections that are kept spread over the processes.",
     "newcomers": "A new connection gets its turn also where others keep the worker busy all the time.",

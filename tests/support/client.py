@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self
 from workerhub.testing.client import Address, Answer, Client, ConnectionEndedError, connect
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from types import TracebackType
 
 __all__ = ["Address", "Answer", "Client", "ConnectionEndedError", "Load", "connect", "fetch"]
@@ -47,6 +47,7 @@ class Load:
     keep_alive: bool = False
     mixed: bool = False
     """Every other client keeps its connection, whatever `keep_alive` says."""
+    connect: Callable[[Address], Client] = Client
     statuses: Counter[int] = field(default_factory=Counter)
     bodies: Counter[bytes] = field(default_factory=Counter)
     failures: list[str] = field(default_factory=list)
@@ -80,7 +81,7 @@ class Load:
         while not self._over.is_set():
             reused = client is not None
             try:
-                client = client or Client(self.address)
+                client = client or self.connect(self.address)
                 answer = client.request(self.target, headers=headers)
             except OSError as error:
                 if client is not None:

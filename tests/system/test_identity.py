@@ -5,18 +5,15 @@ from __future__ import annotations
 import json
 import os
 import pwd
-import shutil
 import signal
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from support import processes
-from support.server import SITES, Serve
+from support.opened import UNSHARE, open_to_everybody
+from support.server import Serve
 from support.waiting import wait_for
-
-import workerhub
 
 SUBREAPER = (
     sys.executable,
@@ -24,8 +21,6 @@ SUBREAPER = (
     "import ctypes, os, sys; ctypes.CDLL(None).prctl(36, 1, 0, 0, 0); os.execv(sys.argv[1], sys.argv[1:])",
 )
 """Make the process that comes after it the parent of its orphaned descendants, as PID 1 is; see prctl(2)."""
-
-UNSHARE = shutil.which("unshare")
 
 
 def test_the_pidfile_names_the_master_and_goes_with_it(serve_default: Serve, tmp_path: Path) -> None:
@@ -103,29 +98,11 @@ def test_workers_take_the_group_and_the_umask_and_the_master_does_not(serve_defa
     assert Path(f"/proc/{server.pid}").stat().st_gid == 0
 
 
-def closed_folders() -> set[Path]:
-    """Folders on the way to this Python and to the sites that others may not enter, such as /root."""
-    needed = (SITES, Path(sys.prefix), Path(sys.base_prefix), Path(workerhub.__file__).parent)
-    return {part for path in needed for part in (path, *path.parents) if not part.stat().st_mode & 0o001}
-
-
-OPENED = """\
-mount -t tmpfs none /mnt && mkdir -m 711 /mnt/upper && mkdir /mnt/work &&
-mount -t overlay none -o lowerdir="$0",upperdir=/mnt/upper,workdir=/mnt/work "$0" && exec "$@"
-"""
-"""Run a command in a file system of its own where the folder $0 may be entered by everybody."""
-
-
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 @pytest.mark.cell("setup")
 def test_workers_become_the_user_and_the_master_does_not(serve: Serve) -> None:
-    wrapper: tuple[str, ...] = ()
-    for folder in closed_folders():
-        wrapper = (*wrapper, str(UNSHARE), "--mount", "sh", "-c", OPENED, str(folder))
-    if wrapper and subprocess.run((*wrapper, "true"), capture_output=True, check=False).returncode:
-        pytest.skip("others may not enter this Python's folder, and no mount namespace can be made")
     nobody = pwd.getpwnam("nobody")
-    server = serve('user = "nobody"\n', wrapper=wrapper)
+    server = serve('user = "nobody"\n', wrapper=open_to_everybody())
     facts = server.get("/process").json()
     assert (facts["uid"], facts["gid"], facts["groups"]) == (nobody.pw_uid, nobody.pw_gid, [nobody.pw_gid])
     assert Path(f"/proc/{server.pid}").stat().st_uid == 0

@@ -26,7 +26,17 @@ if TYPE_CHECKING:
 
 
 class StepError(Exception):
-    """The connection is refused. The message says why, on one line."""
+    """The connection is refused. The message says why, on one line.
+
+    Attributes:
+        status: answer with this, in plain HTTP; 0: close without a word.
+        text: a sentence for whoever reads the answer.
+    """
+
+    def __init__(self, reason: str, *, status: int = 0, text: str = "") -> None:
+        super().__init__(reason)
+        self.status = status
+        self.text = text
 
 
 class Step(Protocol):
@@ -51,6 +61,7 @@ class Arrival:
         listener: where it came from.
         sock: the socket; a step may put another one of the same descriptor in its place.
         peer: who the client is, as `accept` returned it; a step may know better.
+        facts: what steps have found out that applications are to see in their environ.
         fd: the socket's descriptor.
         deadline: the moment at which patience ends, on the monotonic clock.
         is_kept: never: nothing was answered on it.
@@ -58,7 +69,19 @@ class Arrival:
         is_awaited: always: nothing of a request is here.
     """
 
-    __slots__ = ("_door", "_mask", "_reactor", "_steps", "_successor", "deadline", "fd", "listener", "peer", "sock")
+    __slots__ = (
+        "_door",
+        "_mask",
+        "_reactor",
+        "_steps",
+        "_successor",
+        "deadline",
+        "facts",
+        "fd",
+        "listener",
+        "peer",
+        "sock",
+    )
 
     is_kept = is_over = False
     is_awaited = True
@@ -81,6 +104,7 @@ class Arrival:
         self.listener = listener
         self.sock = sock
         self.peer = peer
+        self.facts: dict[str, str] = {}
         self.fd = sock.fileno()
         self.deadline = math.inf
 
@@ -99,7 +123,10 @@ class Arrival:
                 del self._steps[0]
         except StepError as refusal:
             self._door.complain(self.peer, str(refusal))
-            self.drop()
+            if refusal.status:
+                self._answer(refusal)
+            else:
+                self.drop()
         except OSError:
             self.drop()
         else:
@@ -136,7 +163,19 @@ class Arrival:
 
     def _hand_over(self) -> None:
         """Make the connection, and have it look at once for a request that came along."""
+        successor = self._succeed()
+        if self.facts:
+            successor.http.know(self.facts)
+        successor.ready(IN)
+
+    def _answer(self, refusal: StepError) -> None:
+        """Make a connection that begins with its last answer."""
+        successor = self._succeed()
+        successor.http.refuse(refusal.status, refusal.text)
+        successor.proceed()
+
+    def _succeed(self) -> Connection:
         self._unwatch()
         self._successor = self._door.connect(self._reactor, self.listener, self.sock, self.peer)
         self._reactor.connections[self.fd] = self._successor
-        self._successor.ready(IN)
+        return self._successor

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from _socket import SocketType
     from collections.abc import Callable, Sequence
 
-    from workerhub.worker import Log, ServeSettings
+    from workerhub.worker import Log, WorkerContext
     from workerhub_workers._arrival import Step
     from workerhub_workers._connection import Connection
     from workerhub_workers._reactor import Reactor
@@ -60,9 +60,14 @@ class Door:
             self._log.info(line)
 
 
-def door_for(settings: ServeSettings, connect: Connect, log: Log) -> Admit:
+def door_for(context: WorkerContext, connect: Connect) -> Admit:
     """What takes accepted connections in: the worker class itself, where nothing comes before HTTP."""
+    settings = context.settings
     steps: list[Callable[[], Step]] = []
     if settings.proxy_protocol:
         steps.append(partial(ProxyStep, profile_of(settings.http).trusted))
-    return Door(steps, connect, log).arrive if steps else connect
+    if (tls := context.tls()) is not None:
+        from workerhub_workers._tls import TlsStep  # noqa: PLC0415  # ssl, for who speaks it, and not before gevent has patched it
+
+        steps.append(partial(TlsStep, tls))
+    return Door(steps, connect, context.log).arrive if steps else connect

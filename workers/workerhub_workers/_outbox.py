@@ -80,7 +80,12 @@ class Outbox:
         return sent
 
     def _send_file(self, sock: socket.SocketType, piece: _FilePiece) -> int:
-        sent = os.sendfile(sock.fileno(), piece.fd, piece.offset, min(piece.count, TURN))
+        count = min(piece.count, TURN)
+        encrypted = getattr(sock, "sendfile", None)
+        if encrypted is not None:
+            sent: int = encrypted(piece.fd, piece.offset, count)
+        else:
+            sent = os.sendfile(sock.fileno(), piece.fd, piece.offset, count)
         if sent == 0:
             raise OSError("the file ended before what was promised of it")
         piece.offset += sent

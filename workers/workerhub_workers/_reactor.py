@@ -150,7 +150,7 @@ class Reactor:
         self.wakes_at = -math.inf
         self.leaving = False
         self._owner = owner
-        self._admit = door_for(settings, owner.connect, context.log)
+        self._admit = door_for(context, owner.connect)
         self._bells: dict[int, Callable[[], None]] = {}
         self._context = context
         self._date = HttpDate()

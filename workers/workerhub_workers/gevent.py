@@ -31,6 +31,7 @@ class GeventWorker(Worker["GeventOptions"]):
 
     Options: ClassVar[type[WorkerOptions]] = lazy_options("workerhub_workers.gevent_options:GeventOptions")
     contract_version: ClassVar[int] = 1
+    speaks_tls: ClassVar[bool] = True
 
     @classmethod
     def unavailable(cls) -> str | None:

@@ -28,6 +28,7 @@ class SyncWorker(Worker["WorkerOptions"]):
     """
 
     contract_version: ClassVar[int] = 1
+    speaks_tls: ClassVar[bool] = True
 
     default_keepalive: ClassVar[float | None] = None
     """Off: a kept connection ties its client to one process, which may be busy while its siblings idle."""

@@ -21,6 +21,7 @@ class ThreadedWorker(Worker["ThreadedOptions"]):
 
     Options: ClassVar[type[WorkerOptions]] = lazy_options("workerhub_workers.threaded_options:ThreadedOptions")
     contract_version: ClassVar[int] = 1
+    speaks_tls: ClassVar[bool] = True
 
     @classmethod
     def capacity(cls, options: ThreadedOptions) -> int:
