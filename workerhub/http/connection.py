@@ -34,6 +34,7 @@ from workerhub.http.told import environ_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from workerhub.http.memory import KnownFields
     from workerhub.http.settings import HttpSettings
 
 
@@ -155,6 +156,12 @@ class ServerConnection:
             OSError: from the file that keeps a large body.
         """
         phase = self.phase
+        if phase is _IDLE:
+            # What is known already (`memory`) needn't be read again.
+            line, _, fields = data.partition(b"\r\n")
+            known = self._fields.memory.fields.get(fields)
+            if known is not None and self._recall(line, known):
+                return
         if phase is _READY:
             self._rest += data
             self._ended = self._ended or not data
@@ -252,6 +259,21 @@ class ServerConnection:
         self._pull = None
         self.phase = _CLOSED
 
+    def _recall(self, line: bytes, fields: KnownFields) -> bool:
+        """The request line of a head whose field lines are known: if it is a plain one, the request is READY."""
+        memory = self._fields.memory
+        known = memory.lines.get(line) or memory.read_line(line)
+        if known is None or self._scanner is not None:
+            return False
+        method, target, line_bytes, line_entries = known
+        field_entries, keep_alive = fields
+        self._is_head = method == "HEAD"
+        environ = {**self._template, **line_entries, **field_entries, "wsgi.input": BytesIO()}
+        environ["REMOTE_ADDR"], environ["REMOTE_PORT"] = self._peer
+        self._request = Request(method, target, line_bytes, environ, (1, 1), keep_alive)
+        self.phase = _READY
+        return True
+
     def _read(self, data: bytes) -> None:
         try:
             if self.phase is _BODY:
@@ -287,7 +309,7 @@ class ServerConnection:
         self._begin(match, head, rest)
         self._scanner = None
 
-    def _begin(self, match: re.Match[bytes], head: bytes, rest: bytes = b"") -> None:
+    def _begin(self, match: re.Match[bytes], head: bytes, rest: bytes = b"") -> None:  # noqa: C901  # in one piece on the hot path
         """A whole head that the gate let through; what stands behind it is body or the next request."""
         method_bytes, target_bytes, minor = match.groups()
         self._is_head = method_bytes == b"HEAD"
@@ -321,13 +343,16 @@ class ServerConnection:
         keep_alive = is_1_1 if connection is None else _wants_keep_alive(connection, is_1_1=is_1_1)
         self._request = Request(method, target, head[: match.end(2)], environ, version, keep_alive)
 
-        if "CONTENT_LENGTH" in environ or "HTTP_TRANSFER_ENCODING" in environ or "HTTP_EXPECT" in environ:
+        framed = "CONTENT_LENGTH" in environ or "HTTP_TRANSFER_ENCODING" in environ or "HTTP_EXPECT" in environ
+        if framed:
             self._frame(environ, is_1_1=is_1_1)
         if not accepted:
             # Both libraries judge framing too, each in its own words and at its own moment: our own verdict comes first.
             raise Refused(Fault.PARSER)
         if self._apply_forwarded is not None and self._fields.names.saw_forwarding:
             self._apply_forwarded(environ, self._profile.trusted)
+        elif is_1_1 and not framed and self._fields.memory.is_due():
+            self._fields.memory.learn_fields(head[line_end + 2 :], environ, keep_alive=keep_alive)
         if self._framing is None:
             environ["wsgi.input"] = BytesIO()
             self._rest = rest

@@ -11,6 +11,8 @@ from workerhub.http.parsers import HeadParser
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from workerhub.http.memory import HeadMemory
+
 _DROPPED: Final = ""
 """The key of a field that doesn't reach the application."""
 
@@ -70,13 +72,18 @@ class FieldReader:
 
     Parsers are lent to one head after another, as long as nothing happened that one might remember: so a connection needs none, and
     there are as many as ever read at the same moment.
+
+    Attributes:
+        names: how fields are called in the environment.
+        memory: of heads that were read before.
     """
 
-    __slots__ = ("_idle", "_keys", "_parser", "names")
+    __slots__ = ("_idle", "_keys", "_parser", "memory", "names")
 
-    def __init__(self, parser: type[HeadParser], names: FieldNames) -> None:
+    def __init__(self, parser: type[HeadParser], names: FieldNames, memory: HeadMemory) -> None:
         self._parser = parser
         self.names = names
+        self.memory = memory
         self._keys = names.keys
         self._idle: list[tuple[dict[bytes, bytes], Callable[[bytes], object]]] = []
 

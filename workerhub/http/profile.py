@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from workerhub.http.fields import FieldNames, FieldReader
 from workerhub.http.forwarded import APPLY, TrustedProxies
+from workerhub.http.memory import HeadMemory
 from workerhub.http.parsers import parser_class
 from workerhub.slotted import dataclass
 
@@ -65,6 +66,8 @@ def _make_profile(settings: HttpSettings) -> Profile:
         settings=settings,
         trusted=TrustedProxies(settings.trusted_proxies),
         apply=APPLY[settings.forwarded],
-        trusted_fields=FieldReader(parser, trusted_names),
-        other_fields=FieldReader(parser, FieldNames(hide_forwarded=True, hide_x_forwarded=True)),
+        trusted_fields=FieldReader(parser, trusted_names, HeadMemory(settings.max_request_line)),
+        other_fields=FieldReader(
+            parser, FieldNames(hide_forwarded=True, hide_x_forwarded=True), HeadMemory(settings.max_request_line)
+        ),
     )
