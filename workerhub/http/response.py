@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from workerhub.errors import ClientDisconnected
 from workerhub.http.errors import error_answer
-from workerhub.http.response_head import read_fields, read_status, statuses
+from workerhub.http.response_head import Head, heads, read_head
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -81,14 +81,12 @@ class Response(Outcome):
     __slots__ = (
         "_chunked",
         "_date",
+        "_head",
         "_left",
         "_length",
-        "_lines",
         "_output",
-        "_own",
         "_request",
         "_server",
-        "_status_line",
         "bodiless",
         "gone",
         "overlong",
@@ -101,7 +99,7 @@ class Response(Outcome):
         self._output = output
         self._date = date
         self._server = server
-        self._status_line = b""
+        self._head: Head | None = None
         self._left: int | None = None
         """Bytes that the announced length leaves room for."""
         self._chunked = False
@@ -136,13 +134,17 @@ class Response(Outcome):
                     raise exc_info[1].with_traceback(exc_info[2])
             finally:
                 exc_info = None  # PEP 3333: no reference cycle through the traceback
-        elif self._status_line:
+        elif self._head is not None:
             raise RuntimeError("start_response was called a second time without exc_info")
-        code, line = statuses.get(status) or read_status(status)
-        self._lines, self._length, has_date, has_server = read_fields(headers)
-        self._own = (b"" if has_date else self._date) + (b"" if has_server else self._server)
-        self.status = code
-        self._status_line = line
+        try:
+            head = heads.get((status, *headers)) if type(headers) is list else None
+        except TypeError:  # something that can't be looked up, and may be wrong
+            head = None
+        if head is None:
+            head = read_head(status, headers)
+        self._head = head
+        self.status = head.status
+        self._length = head.length
         return self.write
 
     def write(self, data: bytes) -> None:
@@ -263,7 +265,8 @@ class Response(Outcome):
         Args:
             total: the size of the whole body, None if it isn't known.
         """
-        if not self._status_line:
+        head = self._head
+        if head is None:
             raise RuntimeError("the application produced its answer without calling start_response")
         request = self._request
         stream = request.stream
@@ -271,29 +274,42 @@ class Response(Outcome):
         if not request.keep_alive or (stream is not None and not stream.begin_answer()):
             self.keep_alive = False
         is_1_1 = request.http_version[1] == 1
-        length = self._length
-        if self.status in _BODILESS or request.method == "HEAD":
-            self.bodiless = True
-            framing = _bodiless_framing(self.status, (total or None) if length is None else length)
-        elif length is not None or total is not None:
-            if length is None:
-                length = self._length = total
-            self._left = length
-            framing = f"Content-Length: {length}\r\n"
-        elif is_1_1:
-            self._chunked = True
-            framing = "Transfer-Encoding: chunked\r\n"
-        else:
-            self.keep_alive = False  # the end of the connection is the end of the body
-            framing = ""
-            guard = getattr(self._output, "guard", None)
-            if guard is not None:
-                guard()
+        usual = is_1_1 and request.method != "HEAD"
+        if usual:
+            date, server, size, kept, text = head.latest
+            if size == total and kept is self.keep_alive and date == self._date and server == self._server:
+                self._left = self._length = total
+                return text
+        framing = self._framing(total, is_1_1=is_1_1)
         if not self.keep_alive:
             framing += "Connection: close\r\n"
         elif not is_1_1:
             framing += "Connection: keep-alive\r\n"
-        return self._status_line + self._own + f"{self._lines}{framing}\r\n".encode("latin-1")
+        date, server = b"" if head.has_date else self._date, b"" if head.has_server else self._server
+        text = b"".join((head.status_line, date, server, head.lines, framing.encode("ascii"), b"\r\n"))
+        if usual and total is not None and total == self._left:
+            head.latest = self._date, self._server, total, self.keep_alive, text
+        return text
+
+    def _framing(self, total: int | None, *, is_1_1: bool) -> str:
+        """What tells the client where the body ends; here it is decided for the body's blocks, too."""
+        length = self._length
+        if self.status in _BODILESS or self._request.method == "HEAD":
+            self.bodiless = True
+            return _bodiless_framing(self.status, (total or None) if length is None else length)
+        if length is None:
+            length = self._length = total
+        if length is not None:
+            self._left = length
+            return f"Content-Length: {length}\r\n"
+        if is_1_1:
+            self._chunked = True
+            return "Transfer-Encoding: chunked\r\n"
+        self.keep_alive = False  # the end of the connection is the end of the body
+        guard = getattr(self._output, "guard", None)
+        if guard is not None:
+            guard()
+        return ""
 
     def _frame(self, data: bytes) -> bytes:
         """A block as it goes over the wire: cut where the announced length ends, chunked if there is none."""
