@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from support.http_wire import DATE, PARSERS, connect, look, tell, with_parser
+from support.http_wire import DATE, PARSERS, SMALL, connect, look, tell
 from support.mutations import mutated
 
 from workerhub.http import HttpSettings
@@ -86,7 +87,7 @@ def memories(settings: HttpSettings) -> tuple[HeadMemory, HeadMemory]:
 @example(story=[b"GET /a HTTP/1.1\r\nHost: a\r\n\r\n", b"HEAD /b HTTP/1.1\r\nHost: a\r\n\r\n"])
 def test_with_and_without_a_memory(story: list[bytes], peer: str, parser: Literal["httptools", "h11"]) -> None:
     """Each of the heads a second time, and each with what was remembered of the others."""
-    with_memory, without = with_parser(parser), with_parser(parser)
+    with_memory, without = replace(SMALL, parser=parser), replace(SMALL, parser=parser)
     for memory in memories(with_memory):
         memory.is_due = lambda: True
     for memory in memories(without):
@@ -99,7 +100,7 @@ def test_with_and_without_a_memory(story: list[bytes], peer: str, parser: Litera
 @pytest.mark.parametrize("parser", PARSERS)
 def test_what_was_recalled_is_a_request_like_any_other(parser: Literal["httptools", "h11"]) -> None:
     """Also what `look` doesn't show: its line on the board, its own environ and input, and what comes behind it on the connection."""
-    settings = with_parser(parser)
+    settings = replace(SMALL, parser=parser)  # its own, so that nobody else's heads are remembered
     _, memory = memories(settings)
     head = b"GET /x?y HTTP/1.1\r\nHost: a\r\n\r\n"
     connection = connect(settings)
@@ -124,7 +125,7 @@ def test_what_was_recalled_is_a_request_like_any_other(parser: Literal["httptool
 
 
 def test_a_refusal_of_a_head_request_has_no_body() -> None:
-    settings = with_parser("httptools")
+    settings = replace(SMALL, parser="httptools")
     connection = connect(settings)
     for _ in range(20):
         connection.receive(b"HEAD / HTTP/1.1\r\nHost: a\r\n\r\n")
@@ -136,7 +137,7 @@ def test_a_refusal_of_a_head_request_has_no_body() -> None:
 
 def test_a_memory_is_small() -> None:
     """However many kinds of clients come, and whatever they send."""
-    settings = with_parser("httptools", max_request_line=5000, max_header_bytes=5000)
+    settings = replace(SMALL, parser="httptools", max_request_line=5000, max_header_bytes=5000)
     _, memory = memories(settings)
     connection = connect(settings)
     most = 0
