@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final
-
-from workerhub.slotted import dataclass
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, MutableMapping
@@ -26,16 +24,14 @@ VARIABLES: Final = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class PassedSocket:
+class PassedSocket(NamedTuple):
     """An open descriptor, and what the socket unit calls it: `FileDescriptorName=`, or the unit's own name."""
 
     fd: int
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class FromSystemd:
+class FromSystemd(NamedTuple):
     """What there was. A plain process has nothing of it.
 
     Attributes:
