@@ -34,7 +34,6 @@ from workerhub.http.told import environ_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from workerhub.http.memory import KnownFields
     from workerhub.http.settings import HttpSettings
 
 
@@ -160,8 +159,16 @@ class ServerConnection:
             # What is known already (`memory`) needn't be read again.
             line, _, fields = data.partition(b"\r\n")
             known = self._fields.memory.fields.get(fields)
-            if known is not None and self._recall(line, known):
-                return
+            if known is not None and self._scanner is None:
+                memory = self._fields.memory
+                plain = memory.lines.get(line) or memory.read_line(line)
+                if plain is not None:
+                    self._is_head, method, target, method_and_target, entries = plain
+                    environ = {**self._template, **entries, **known[0], "wsgi.input": BytesIO()}
+                    environ["REMOTE_ADDR"], environ["REMOTE_PORT"] = self._peer
+                    self._request = Request(method, target, method_and_target, environ, (1, 1), known[1])
+                    self.phase = _READY
+                    return
         if phase is _READY:
             self._rest += data
             self._ended = self._ended or not data
@@ -258,21 +265,6 @@ class ServerConnection:
         self._drop()
         self._pull = None
         self.phase = _CLOSED
-
-    def _recall(self, line: bytes, fields: KnownFields) -> bool:
-        """The request line of a head whose field lines are known: if it is a plain one, the request is READY."""
-        memory = self._fields.memory
-        known = memory.lines.get(line) or memory.read_line(line)
-        if known is None or self._scanner is not None:
-            return False
-        method, target, line_bytes, line_entries = known
-        field_entries, keep_alive = fields
-        self._is_head = method == "HEAD"
-        environ = {**self._template, **line_entries, **field_entries, "wsgi.input": BytesIO()}
-        environ["REMOTE_ADDR"], environ["REMOTE_PORT"] = self._peer
-        self._request = Request(method, target, line_bytes, environ, (1, 1), keep_alive)
-        self.phase = _READY
-        return True
 
     def _read(self, data: bytes) -> None:
         try:

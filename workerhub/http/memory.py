@@ -30,8 +30,8 @@ _FIELDS_MAX: Final = 1024
 _LINE_MAX: Final = 256
 """Bytes of a request line."""
 
-KnownLine: TypeAlias = tuple[str, str, bytes, dict[str, str]]
-"""Method and target; both as they came; the entries of the environ that they make."""
+KnownLine: TypeAlias = tuple[bool, str, str, bytes, dict[str, str]]
+"""Whether the method is HEAD; method and target; both as they came; the entries of the environ that they make."""
 
 KnownFields: TypeAlias = tuple[dict[str, str], bool]
 """The entries of the environ that the field lines make, and whether the connection is kept."""
@@ -78,7 +78,7 @@ class HeadMemory:
             "REQUEST_URI": target,
             "SERVER_PROTOCOL": "HTTP/1.1",
         }
-        known = method, target, line[: match.end(2)], entries
+        known = method == "HEAD", method, target, line[: match.end(2)], entries
         if self.is_due() and len(line) <= _LINE_MAX:
             if len(self.lines) >= _KEPT_MAX:
                 self.lines.clear()

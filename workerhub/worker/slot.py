@@ -46,13 +46,27 @@ class RequestSlot:
             gateway runs; what comes before and after has to be left in peace.
     """
 
-    __slots__ = ("_access", "_date", "_gateway", "_log", "_record", "_tally", "_timeout", "interruptible")
+    __slots__ = (
+        "_access",
+        "_date",
+        "_date_line",
+        "_date_until",
+        "_gateway",
+        "_log",
+        "_record",
+        "_tally",
+        "_timeout",
+        "interruptible",
+    )
 
     def __init__(
         self, context: WorkerContext, app: WSGIApplication, record: RunRecord, access: AccessLog | None
     ) -> None:
         self._gateway = WsgiGateway(app, context.settings.http, self._failed)
         self._date = HttpDate()
+        self._date_line = b""
+        self._date_until = -math.inf
+        """The moment, on the monotonic clock, at which the Date line has to be looked at again: one clock less to read for a request."""
         self._record = record
         self._tally = context.tally
         self._access = access
@@ -79,11 +93,13 @@ class RequestSlot:
         environ = request.environ
         environ["wsgi.errors"] = sys.stderr
         started_at = monotonic()
+        if started_at >= self._date_until:
+            self._renew_date(started_at)
         self._record.begin(request.line, environ["REMOTE_ADDR"].encode(), started_at, started_at + self._timeout)
         outcome: Outcome | None = None
         try:
             self.interruptible = True
-            outcome = self._gateway.run(request, output, self._date.line(time()), last=last)
+            outcome = self._gateway.run(request, output, self._date_line, last=last)
             self.interruptible = False
             if settle is not None:
                 settle()
@@ -103,6 +119,12 @@ class RequestSlot:
         if request.stream is not None or request.spool is not None:
             request.close()
         return outcome
+
+    def _renew_date(self, now: float) -> None:
+        """Make the Date line of the second that has begun. A clock that was set is noticed with the next one."""
+        epoch = time()
+        self._date_line = self._date.line(epoch)
+        self._date_until = now + 1.0 - epoch % 1.0
 
     def _failed(self, request: Request, error: BaseException) -> None:
         """The application raised, or answered what can't be sent."""
