@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from support import processes
 from support.client import fetch
@@ -23,13 +24,14 @@ HELLO = "hello:application"
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where and how a contestant is started: `threads` in each worker, for those that have any; `application` as MODULE:NAME."""
+    """Where and how a contestant is started: `threads` in each worker, for those that have any; `application` as MODULE:NAME; room for so many `connections`; 0 is the usual number."""
 
     port: int
     workers: int
     threads: int
     folder: Path
     application: str = HELLO
+    connections: int = 0
 
 
 Command = Callable[[Place], list[str]]
@@ -65,6 +67,7 @@ def _workerhub(kind: str, parser: str = "httptools") -> Command:
     def command(place: Place) -> list[str]:
         file = place.folder / f"{kind}-{parser}-{place.port}.toml"
         threads = f"threads = {place.threads}\n" if kind == "threaded" else ""
+        connections = f"max_connections = {place.connections}\n" if place.connections else ""
         file.write_text(
             f"""\
 app = "{place.application}"
@@ -76,7 +79,7 @@ processes = {place.workers}
 keepalive = "75s"
 [http]
 parser = "{parser}"
-[log]
+{connections}[log]
 level = "warning"
 access = "off"
 """,
@@ -210,9 +213,9 @@ class Running:
 
 @contextlib.contextmanager
 def running(
-    contestant: Contestant, folder: Path, *, workers: int = 1, threads: int = 4, application: str = HELLO
+    contestant: Contestant, folder: Path, *, workers: int = 1, threads: int = 4, **more: Any
 ) -> Iterator[Running]:
-    """Run it until the block ends.
+    """Run it until the block ends; `more` are fields of `Place`.
 
     Raises:
         RuntimeError: it left, or didn't answer within 30 seconds; carries what it said.
@@ -222,7 +225,7 @@ def running(
     started = time.monotonic()
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, *contestant.command(Place(port, workers, threads, folder, application))],
+            [sys.executable, *contestant.command(Place(port, workers, threads, folder, **more))],
             env={**os.environ, "PYTHONPATH": str(HERE)},
             stdin=subprocess.DEVNULL,
             stdout=output,

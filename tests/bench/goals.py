@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bench import contestants
+from bench.loads import ATTACKS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,6 +25,8 @@ class Goal:
     limit: float
     rivals: tuple[Contestant, ...] = ()
 
+
+_OURS = (contestants.WORKERHUB, contestants.WORKERHUB_THREADED, contestants.WORKERHUB_GEVENT)
 
 GOALS = (
     Goal(contestants.WORKERHUB, "keep-alive", 0.12, (contestants.GUNICORN_GTHREAD,)),
@@ -49,6 +52,9 @@ GOALS = (
     Goal(contestants.WORKERHUB, "ratio", 2.0),
     Goal(contestants.WORKERHUB_THREADED, "ratio", 2.0),
     Goal(contestants.WORKERHUB_GEVENT, "ratio", 2.0),
+    *(Goal(each, "idle memory", 100) for each in _OURS),
+    *(Goal(each, "idle ratio", 2.0) for each in _OURS),
+    *(Goal(each, mode, 2.0) for each in _OURS for mode in ATTACKS),
     Goal(contestants.WORKERHUB, "failed", 0.0),
     Goal(contestants.WORKERHUB_THREADED, "failed", 0.0),
     Goal(contestants.WORKERHUB_GEVENT, "failed", 0.0),

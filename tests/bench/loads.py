@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import re
+import resource
 import socket
 import subprocess
 import threading
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -84,6 +87,54 @@ def ask(
         raise RuntimeError(ended.stdout)
     median, p99, p999 = (int(number) / 1e6 for number in times.groups())
     return Served(int(found[1]), median, p99, p999)
+
+
+@contextlib.contextmanager
+def idling(port: int, clients: int) -> Iterator[None]:
+    """While the block runs, so many clients keep a connection on which they have asked once.
+
+    Raises:
+        RuntimeError: this process may not open so many files.
+    """
+    soft, hard = before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = max(soft, clients + 100)
+    if hard != resource.RLIM_INFINITY and hard < needed:
+        raise RuntimeError(f"{needed} open files are needed, {hard} are allowed (ulimit -Hn)")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
+    with contextlib.ExitStack() as stack:
+        stack.callback(resource.setrlimit, resource.RLIMIT_NOFILE, before)
+        for _ in range(clients):
+            sock = stack.enter_context(socket.create_connection(("127.0.0.1", port)))
+            sock.sendall(b"GET / HTTP/1.1\r\nHost: idle\r\n\r\n")
+            if not sock.recv(1 << 16).startswith(b"HTTP/1.1 200 "):
+                raise RuntimeError("an idle client was not answered")
+        yield
+
+
+ATTACKS = {
+    "slow heads": ("-H", "-i", "1"),
+    "slow bodies": ("-B", "-i", "1", "-s", "8192", "-t", "POST"),
+    "ranges": ("-R", "-a", "10", "-b", "3000"),
+    "slow reads": ("-X", "-k", "3", "-n", "1", "-w", "256", "-y", "512", "-z", "32"),
+}
+"""slowhttptest's four modes."""
+
+
+@contextlib.contextmanager
+def attacking(port: int, mode: str, clients: int, seconds: float) -> Iterator[None]:
+    """While the block runs, slowhttptest's clients do their worst; they have come when it begins, a thousand a second."""
+    command = ("slowhttptest", *ATTACKS[mode], "-c", str(clients), "-r", "1000", "-l", str(math.ceil(seconds) + 30))
+    with subprocess.Popen(
+        (*command, "-u", f"http://127.0.0.1:{port}/kb/100"),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        try:
+            time.sleep(clients / 1000 + 0.5)
+            yield
+        finally:
+            process.terminate()
 
 
 @contextlib.contextmanager

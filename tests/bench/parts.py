@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bench import churn, contestants
 from bench.contestants import HELLO, Contestant, running
-from bench.loads import ask, trickling
+from bench.loads import ATTACKS, ask, attacking, idling, trickling
 from bench.open_loop import OpenLoop
 
 if TYPE_CHECKING:
@@ -26,6 +27,12 @@ MANY_WORKERS = 4
 
 CROWD = 200
 """Clients that trickle."""
+
+IDLE = 10_000
+"""Clients that stay and say nothing."""
+
+ATTACKERS = 500
+"""Clients of slowhttptest."""
 
 OPEN_TIMES = 5
 """How many times as long as the others the open loops last: p99.9 needs requests."""
@@ -170,6 +177,34 @@ def _measure_slow(run: Run, into: Rounds) -> None:
             _add(into, each, "ratio", beside.p99 / alone.p99)
 
 
+def _measure_idle(run: Run, into: Rounds) -> None:
+    """One worker, four good clients, without and with a crowd that has asked once and stays."""
+    for _ in run.counted("idle"):
+        for each in run.contestants:
+            with running(each, run.folder, connections=IDLE + 1000) as server:
+                server.settle()
+                alone = ask(server.port, run.seconds, run.folder, connections=4)
+                before = server.memory
+                with idling(server.port, IDLE):
+                    _add(into, each, "idle memory", (server.memory - before) / 2**20)
+                    beside = ask(server.port, run.seconds, run.folder, connections=4)
+            _add(into, each, "idle ratio", beside.median / alone.median)
+
+
+def _measure_attacks(run: Run, into: Rounds) -> None:
+    """One worker, one good client that asks for something that takes 1 ms, without and beside each of slowhttptest's modes."""
+    for _ in run.counted("attacks"):
+        for each in run.contestants:
+            with running(each, run.folder, workers=1) as server:
+                server.settle()
+                alone = ask(server.port, run.seconds, run.folder, connections=1, paths=("/1",))
+                for mode in ATTACKS:
+                    with attacking(server.port, mode, ATTACKERS, run.seconds):
+                        beside = ask(server.port, run.seconds, run.folder, connections=1, paths=("/1",))
+                    _add(into, each, mode, beside.median / alone.median)
+                    _add(into, each, f"{mode} p99", beside.p99 / alone.p99)
+
+
 def _waits(name: str, title: str, rate: float, paths: Sequence[str] = ("/",), *, crowd: int = 0) -> Part:
     """A part that measures how long people wait who come whether the server is ready or not, at a rate that every server can take."""
     quantiles = {"p50": 0.5, "p99": 0.99, "p99.9": 0.999}
@@ -244,6 +279,20 @@ PARTS = {
         (Column("p99 alone", "ms", 1e3), Column("p99 beside", "ms", 1e3), Column("ratio", "", 1, 2)),
         (contestants.WORKERHUB, contestants.WORKERHUB_THREADED, contestants.WORKERHUB_GEVENT),
         _measure_slow,
+    ),
+    "idle": Part(
+        f"One worker, four good clients, {IDLE} connections that idle: what these cost in memory, and the median of the good ones' waits beside them by that alone.",
+        (Column("idle memory", "MiB", 1), Column("idle ratio", "", 1, 2)),
+        (contestants.WORKERHUB, contestants.WORKERHUB_THREADED, contestants.WORKERHUB_GEVENT),
+        _measure_idle,
+    ),
+    "attacks": Part(
+        f"One worker, a good client whose requests take 1 ms, {ATTACKERS} of slowhttptest's: median and p99 of its waits beside them by those alone.",
+        tuple(Column(name, "", 1, 2) for mode in ATTACKS for name in (mode, f"{mode} p99")),
+        (contestants.WORKERHUB, contestants.WORKERHUB_THREADED, contestants.WORKERHUB_GEVENT)
+        if shutil.which("slowhttptest")
+        else (),
+        _measure_attacks,
     ),
     "steady": _waits(
         "steady", "Two workers of four threads, 300 requests a second at random moments: how long each waits.", 300

@@ -64,6 +64,7 @@ POLICIES: Mapping[str, str] = {
     "queue": "A request that waited for its turn for longer than `queue.max_wait`, in the server or before it, is answered 503, and the next is served.",
     "tls": "With `tls.certificate` all that is promised here holds over TLS, each host shows its own certificate, and what can't be agreed upon or doesn't "
     "come in time is closed and hurts nobody.",
+    "sendfile": "A file that the application hands over by `wsgi.file_wrapper` goes to a plain socket by `sendfile`, and its bytes are never read.",
     "disconnect": "A client that leaves ends its own request and hurts nobody.",
     "spread": "Connections that are kept spread over the processes.",
     "newcomers": "A new connection gets its turn also where others keep the worker busy all the time.",

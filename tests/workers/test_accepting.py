@@ -7,6 +7,7 @@ import os
 import resource
 import socket
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -271,3 +272,23 @@ def test_at_the_limit_a_connection_whose_answer_was_slow_to_be_read_makes_room_t
             wait_for(lambda count=count: server.requests() == (count, count), "the application to be done")  # type: ignore[misc]  # a lambda
             assert len(client.answer().body) == len(large)
         assert stack.enter_context(server.connect()).ask("/hello").text == "hello /hello"
+
+
+@pytest.mark.cell("connections")
+def test_a_connection_that_idles_costs_next_to_nothing(worker: WorkerType) -> None:
+    """Neither parser nor buffers: ten thousand are less than 100 MiB (the benchmark `idle` has so many)."""
+    crowd = 400
+
+    def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        resident = int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+        start_response("200 OK", [])
+        return [str(resident).encode()]
+
+    with serving(worker, app, max_connections=crowd + 10) as server, contextlib.ExitStack() as stack:
+        observer = stack.enter_context(server.connect())
+        before = [int(observer.ask().text) for _ in range(20)][-1]
+        for _ in range(crowd):
+            client = stack.enter_context(server.connect())
+            client.send(get("/", "X-Long: " + "x" * 8000))
+            assert client.answer().status == 200
+        assert int(observer.ask().text) - before < crowd * 10 * 1024
