@@ -135,6 +135,8 @@ def load_configuration(invocation: Invocation) -> Configuration:
     worker = _worker_class(config, sources, places, report)
     if worker is not None and config.tls.certificate is not None and not worker.cls.speaks_tls:
         places.complain(("tls", "certificate"), f"worker class {worker.name} doesn't speak TLS")
+    if worker is not None:
+        _check_honoured(config, worker, places)
     options = _options(worker, sources, report)
     capacity = _capacity(worker, options, sources, report)
     packed = _packed(worker, options, sources, report)
@@ -231,6 +233,18 @@ def _capacity(worker: WorkerClass | None, options: Options | None, sources: Sour
     for defect in defects:
         report.add(sources.chosen.origin(("worker",)), ("worker",), f"worker class {worker.name}: {defect}")
     return capacity
+
+
+def _check_honoured(config: ServerConfig, worker: WorkerClass, places: Places) -> None:
+    """Refuse what the worker class would silently do without."""
+    chosen = {
+        ("http", "max_connections"): config.http.max_connections is not None,
+        ("http", "proxy_protocol"): config.http.proxy_protocol != "off",
+        ("queue", "max_wait"): config.queue.max_wait is not None,
+    }
+    for key, is_set in chosen.items():
+        if is_set and ".".join(key) not in worker.cls.honours:
+            places.complain(key, f"worker class {worker.name} can't do this")
 
 
 def _packed(worker: WorkerClass | None, options: Options | None, sources: Sources, report: Report) -> OptionsPlan:

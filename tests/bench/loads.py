@@ -131,7 +131,7 @@ def attacking(port: int, mode: str, clients: int, seconds: float) -> Iterator[No
         stderr=subprocess.DEVNULL,
     ) as process:
         try:
-            time.sleep(clients / 1000 + 0.5)
+            time.sleep(clients / 1000 + 2)
             yield
         finally:
             process.terminate()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from support.apps import echo, hello
 from support.certificates import TlsClient, authority, client_context, issue
+from support.proxied import version_2
 from support.raw import RawClient, get, post
 from support.serving import serving
 from support.waiting import wait_for
@@ -201,3 +202,30 @@ def test_a_body_that_is_cut_short_never_reaches_the_application(worker: WorkerTy
             assert client.answer().body == b"whole"
         wait_for(lambda: ["POST", "/", 200, 5] in server.access(), "the access log")
         assert sum(status == 200 for _, _, status, _ in server.access()) == 1
+
+
+def test_behind_a_proxy_that_passes_connections_on(worker: WorkerType, settings: TlsSettings) -> None:
+    """The PROXY protocol's header comes first, in the clear; waiting in the queue ends over TLS, too."""
+    with (
+        serving(
+            worker,
+            application,
+            tls=settings,
+            proxy_protocol=True,
+            http={"trusted_proxies": ("127.0.0.1",)},
+            queue_wait=20.0,
+            max_connections=100,
+        ) as server,
+        server.connect() as proxy,
+    ):
+        for byte in version_2():
+            proxy.send(bytes([byte]))
+        with client_context().wrap_socket(proxy.sock, server_hostname="localhost") as client:
+            client.sendall(get("/facts") + get("/x", "Connection: close"))
+            answer = b"".join(iter(lambda: client.recv(1 << 16), b""))
+        assert b"wsgi.url_scheme=https" in answer
+        assert answer.endswith(b"hello /x")
+        wait_for(lambda: len(server.access()) == 2, "the access log")
+        with server.connect() as bare:
+            bare.send(version_2() + get())
+            assert b"400" in bare.sock.recv(1 << 16)

@@ -65,6 +65,10 @@ class Worker(ABC, Generic[OptionsT]):
     """Whether the class wraps each connection with `context.tls()`. One that doesn't is refused where `tls.certificate` is set: it would
     speak plain HTTP where the configuration says otherwise."""
 
+    honours: ClassVar[frozenset[str]] = frozenset()
+    """Which of the settings of connections, that a class may do without, this one puts into force: `http.max_connections`, `http.proxy_protocol`,
+    `queue.max_wait` (`ServeSettings` has them). A class is refused where one is set that it doesn't name here."""
+
     @classmethod
     def unavailable(cls) -> str | None:
         """Say why this class can't run here, or None.

@@ -6,6 +6,7 @@
 * `_connection` — one client: what it sends, what is written to it, whose turn it is.
 * `_acceptor` — the listening sockets.
 * `_door`, `_arrival`, `_proxied` — what comes before HTTP on a connection: the PROXY protocol's header.
+* `_honoured` — the settings that all of them put into force.
 * `_queue` — requests that wait for their turn, where `queue.max_wait` ends that.
 * `_outbox` — what a client hasn't read yet.
 * `_poller` — epoll, or the next best.

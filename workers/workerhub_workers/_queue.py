@@ -15,12 +15,13 @@ from __future__ import annotations
 
 import math
 import socket
-from _socket import SocketType  # the system's, also where gevent has put its own in its place
 from collections import deque
 from time import monotonic, time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from _socket import SocketType
+
     from workerhub_workers._connection import Connection
     from workerhub_workers._reactor import Reactor
 
@@ -76,9 +77,9 @@ class PatientQueue(deque["Connection"]):
         return max(connection.http.waited(time()), _since_last_data(connection.sock))
 
 
-def _since_last_data(sock: object) -> float:
+def _since_last_data(sock: SocketType) -> float:
     """Seconds since the last byte came in; 0 where the system doesn't tell."""
-    if _INFO is None or not isinstance(sock, SocketType) or sock.family == socket.AF_UNIX:
+    if _INFO is None or sock.family == socket.AF_UNIX:
         return 0.0
     try:
         info = sock.getsockopt(socket.IPPROTO_TCP, _INFO, _SINCE_LAST_DATA.stop)

@@ -250,6 +250,15 @@ class TlsSocket:
             self._cut = True
         self._sock.setsockopt(level, option, value)
 
+    def getsockopt(self, level: int, option: int, size: int) -> bytes:
+        """As of the socket."""
+        return self._sock.getsockopt(level, option, size)
+
+    @property
+    def family(self) -> int:
+        """The socket's."""
+        return self._sock.family
+
     def setblocking(self, flag: bool, /) -> None:  # noqa: FBT001  # the socket's
         """As of the socket."""
         self._sock.setblocking(flag)

@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, ClassVar
 
 from workerhub.worker import Worker, WorkerContext, lazy_options
+from workerhub_workers._honoured import HONOURED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -32,6 +33,7 @@ class GeventWorker(Worker["GeventOptions"]):
     Options: ClassVar[type[WorkerOptions]] = lazy_options("workerhub_workers.gevent_options:GeventOptions")
     contract_version: ClassVar[int] = 1
     speaks_tls: ClassVar[bool] = True
+    honours: ClassVar[frozenset[str]] = HONOURED
 
     @classmethod
     def unavailable(cls) -> str | None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from workerhub.worker import RequestTimeout, Worker, WorkerContext
 from workerhub_workers._connection import Connection, Stage
+from workerhub_workers._honoured import HONOURED
 from workerhub_workers._reactor import Reactor
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ class SyncWorker(Worker["WorkerOptions"]):
 
     contract_version: ClassVar[int] = 1
     speaks_tls: ClassVar[bool] = True
+    honours: ClassVar[frozenset[str]] = HONOURED
 
     default_keepalive: ClassVar[float | None] = None
     """Off: a kept connection ties its client to one process, which may be busy while its siblings idle."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from workerhub.worker import Worker, WorkerContext, lazy_options
 from workerhub_workers._crew import Crew
+from workerhub_workers._honoured import HONOURED
 
 if TYPE_CHECKING:
     from workerhub.worker import WorkerOptions, WSGIApplication
@@ -22,6 +23,7 @@ class ThreadedWorker(Worker["ThreadedOptions"]):
     Options: ClassVar[type[WorkerOptions]] = lazy_options("workerhub_workers.threaded_options:ThreadedOptions")
     contract_version: ClassVar[int] = 1
     speaks_tls: ClassVar[bool] = True
+    honours: ClassVar[frozenset[str]] = HONOURED
 
     @classmethod
     def capacity(cls, options: ThreadedOptions) -> int:
