@@ -72,7 +72,7 @@ def client_context(*, by: str = "tests", shows: Issued | None = None, **attribut
 
 
 class TlsClient(Client):
-    """A client over TLS. `name`: the host that it asks for."""
+    """A client over TLS, for whom a connection that ends without TLS's own end is broken. `name`: the host that it asks for."""
 
     def __init__(
         self,
@@ -86,7 +86,9 @@ class TlsClient(Client):
         super().__init__(address, timeout=timeout, receive_buffer=receive_buffer)
         plain = self.sock
         try:
-            self.tls = self.sock = (context or client_context()).wrap_socket(plain, server_hostname=name)
+            self.tls = self.sock = (context or client_context()).wrap_socket(
+                plain, server_hostname=name, suppress_ragged_eofs=False
+            )
         except BaseException:
             self._file.close()
             plain.close()

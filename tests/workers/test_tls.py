@@ -27,6 +27,11 @@ if TYPE_CHECKING:
 MEGABYTES = bytes(range(256)) * 4096 * 3
 
 
+def broken() -> Iterator[bytes]:
+    yield b"so far so good"
+    raise ValueError("on purpose")
+
+
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
     """What a path asks for."""
     path = environ["PATH_INFO"]
@@ -35,9 +40,9 @@ def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> 
     if path == "/big":
         start_response("200 OK", [("Content-Length", str(len(MEGABYTES)))])
         return [MEGABYTES]
-    if path == "/stream":
+    if path in {"/stream", "/broken"}:
         start_response("200 OK", [])
-        return (b"%d\n" % number for number in range(1000))
+        return broken() if path == "/broken" else (b"%d\n" % number for number in range(1000))
     if path == "/file":
         start_response("200 OK", [])
         wrapped: Iterable[bytes] = environ["wsgi.file_wrapper"](Path(environ["QUERY_STRING"]).open("rb"))  # noqa: SIM115  # the server closes it
@@ -111,7 +116,11 @@ def test_each_host_shows_its_own_certificate_and_an_answer_ends_with_a_word(serv
     with TlsClient(server.address) as client:
         client.send(get("/stream", version="1.0"))
         assert len(client.answer().body.split()) == 1000
-        assert client.at_end()  # ssl would raise, had the connection ended without a word
+        assert not client.was_reset()
+    with TlsClient(server.address) as client:
+        client.send(get("/broken", version="1.0"))
+        with pytest.raises((ssl.SSLEOFError, ConnectionResetError)):
+            client.answer()
 
 
 @pytest.mark.cell("tls")

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from support.certificates import client_context, issue
 from workerhub_workers._arrival import StepError
 from workerhub_workers._outbox import Outbox
-from workerhub_workers._poller import IN
+from workerhub_workers._poller import IN, OUT
 from workerhub_workers._tls import CHUNK, TlsSocket, TlsStep
 
 from workerhub.worker import TlsSettings
@@ -165,6 +165,46 @@ def test_the_handshake_takes_what_comes_however_small_the_pieces(settings: TlsSe
         assert arriving.facts["SSL_PROTOCOL"] == tls.version()
 
 
+def test_what_came_together_with_the_end_of_the_handshake_is_heard(settings: TlsSettings) -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.setblocking(False)
+        step, arriving = TlsStep(make_context(settings)), Arriving(ours)
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        tls = client_context().wrap_bio(incoming, outgoing, server_hostname="localhost")
+        with suppress(ssl.SSLWantReadError):
+            tls.do_handshake()
+        theirs.sendall(outgoing.read())
+        assert step.go_on(arriving) == IN  # type: ignore[arg-type]  # as above
+        incoming.write(theirs.recv(1 << 16))
+        tls.do_handshake()
+        tls.write(b"at once")
+        theirs.sendall(outgoing.read())
+        assert step.go_on(arriving) == 0  # type: ignore[arg-type]  # as above
+        assert arriving.sock.recv(1 << 16) == b"at once"
+
+
+def test_a_client_that_does_not_read_is_waited_for_in_the_handshake_too(settings: TlsSettings) -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.setblocking(False)
+        theirs.setblocking(False)
+        with suppress(BlockingIOError):
+            while True:
+                ours.send(b"x" * 100)
+        peer = Peer(theirs, client_context())
+        with suppress(ssl.SSLError):
+            peer.tls.do_handshake()
+        peer._tell()
+        step: Any = TlsStep(make_context(settings))
+        arriving: Any = Arriving(ours)
+        assert step.go_on(arriving) == OUT
+        with suppress(BlockingIOError):
+            while theirs.recv(1 << 16):
+                pass
+        assert step.go_on(arriving) == IN
+
+
 def test_plain_http_is_told_so(settings: TlsSettings) -> None:
     refusal = refused(settings, b"GET / HTTP/1.1\r\n")
     assert (refusal.status, "https://" in refusal.text) == (400, True)
@@ -283,7 +323,7 @@ def test_whatever_the_socket_takes_every_byte_arrives_once(
     settings: TlsSettings, version: ssl.TLSVersion, sizes: list[int]
 ) -> None:
     with connected(settings, maximum_version=version) as (sock, peer):
-        peer.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
         outbox, sent, heard = Outbox(), b"", b""
         for number, size in enumerate(sizes):
             data = bytes([number]) * size
