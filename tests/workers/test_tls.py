@@ -156,11 +156,18 @@ def refused(server: Served[Any], context: ssl.SSLContext) -> None:
 
 @pytest.mark.cell("tls")
 def test_clients_show_a_certificate_where_they_have_to(worker: WorkerType, settings: TlsSettings, place: Path) -> None:
-    alice, eve = issue(place, "alice.example"), issue(place, "eve.example", by="somebody else")
+    alice, bob = issue(place, "alice.example"), issue(place, "bob.example")
+    eve = issue(place, "eve.example", by="somebody else")
     client_ca = authority("tests").cert_pem.bytes().decode()
     with serving(worker, application, tls=TlsSettings(settings.pair, {}, client_ca, "1.2", None)) as server:
-        with TlsClient(server.address, client_context(shows=alice)) as client:
-            facts = client.ask("/facts").text
+        with (
+            TlsClient(server.address, client_context(shows=alice)) as client,
+            TlsClient(server.address, client_context(shows=bob)) as other,
+        ):
+            # Again and again, as heads that come again may be remembered, and whose they were may not.
+            for _ in range(20):
+                facts = client.ask("/facts").text
+                assert "SSL_CLIENT_S_DN_CN=bob.example" in other.ask("/facts").text
         for stranger in (None, eve):
             with pytest.raises((ssl.SSLError, ConnectionError)):  # with TLS 1.3 a client learns of it when it reads
                 refused(server, client_context(shows=stranger))

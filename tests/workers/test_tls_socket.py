@@ -291,6 +291,12 @@ def test_closing_says_so_and_cutting_does_not(settings: TlsSettings) -> None:
         assert peer.tls.read() == b""
     with connected(settings) as (sock, peer):
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, bytes(8))
+        sock.close()
+        peer._hear()
+        assert peer.tls.read() == b"", "it was taken back"
+    with connected(settings) as (sock, peer):
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
         sock.close()
         peer._hear()
         with pytest.raises(ssl.SSLWantReadError):

@@ -81,9 +81,9 @@ class Outbox:
 
     def _send_file(self, sock: socket.SocketType, piece: _FilePiece) -> int:
         count = min(piece.count, TURN)
-        encrypted = getattr(sock, "sendfile", None)
-        if encrypted is not None:
-            sent: int = encrypted(piece.fd, piece.offset, count)
+        send_from = getattr(sock, "send_from", None)  # of what has to be encrypted first
+        if send_from is not None:
+            sent: int = send_from(piece.fd, piece.offset, count)
         else:
             sent = os.sendfile(sock.fileno(), piece.fd, piece.offset, count)
         if sent == 0:

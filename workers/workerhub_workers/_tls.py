@@ -209,7 +209,7 @@ class TlsSocket:
         self._owed -= paid
         return paid
 
-    def sendfile(self, fd: int, offset: int, count: int) -> int:
+    def send_from(self, fd: int, offset: int, count: int) -> int:
         """As `send`, of a piece of a file: the kernel can't send it itself, as it has to be encrypted. 0: the file has ended."""
         data = pread(fd, min(count, CHUNK), offset)
         return self.send(data) if data else 0
@@ -245,9 +245,9 @@ class TlsSocket:
             self._flush()
 
     def setsockopt(self, level: int, option: int, value: Any) -> None:
-        """Set an option of the socket. Who makes its end abrupt wants TLS's to be so, too."""
+        """Set an option of the socket. Who makes its end abrupt wants TLS's to be so, too, and who takes that back, both."""
         if option == socket.SO_LINGER:
-            self._cut = True
+            self._cut = any(value)  # `struct linger`, which begins with whether it is on
         self._sock.setsockopt(level, option, value)
 
     def getsockopt(self, level: int, option: int, size: int) -> bytes:
