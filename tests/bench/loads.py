@@ -19,24 +19,33 @@ if TYPE_CHECKING:
 
 _SCRIPT = """\
 local requests = {}
+local number = 0
+function new()
+  number = number + 1
+  return wrk.format("GET", "/?number=" .. number, {["User-Agent"] = "wrk", ["X-Request-Id"] = tostring(number)})
+end
 function init(args)
   math.randomseed(1)
   for _, path in ipairs(args) do
     if path == "/post" then
       requests[#requests + 1] = wrk.format("POST", path, nil, string.rep("x", 8192))
+    elseif path == "/new" then
+      requests[#requests + 1] = new
     else
       requests[#requests + 1] = wrk.format("GET", path)
     end
   end
 end
 function request()
-  return requests[math.random(#requests)]
+  local chosen = requests[math.random(#requests)]
+  return chosen == new and new() or chosen
 end
 function done(summary, latency)
   io.write(string.format("latency %d %d %d\\n", latency:percentile(50), latency:percentile(99), latency:percentile(99.9)))
 end
 """
-"""Asks for one of the paths on the command line, by a dice that falls the same for everybody; to `/post` it sends 8 KiB."""
+"""Asks for one of the paths on the command line, by a dice that falls the same for everybody; to `/post` it sends 8 KiB, and for `/new`
+it asks for `/` with a head that differs from all others, in its first line and in a field."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -237,6 +237,7 @@ PARTS = {
     "keepalive": _costs(
         f"One worker, {CONNECTIONS} connections that are kept: CPU time of the server for each request.",
         Load("keep-alive"),
+        Load("keep-alive, new heads", "/new"),
     ),
     "close": _costs(
         f"One worker, {CONNECTIONS} clients that connect anew each time: CPU time of the server for each request.",
