@@ -64,7 +64,7 @@ def test_it_does_not_wake_too_early(poller: Poller) -> None:
 def test_the_worker_classes_serve_with_either(worker: WorkerType, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_reactor, "new_poller", PollPoller)
     monkeypatch.setattr("workerhub_workers._acceptor.LISTENER", IN)
-    monkeypatch.setattr("workerhub_workers._crew.IS_LIVE", False)
+    monkeypatch.setattr("workerhub_workers._shared.IS_LIVE", False)
 
     def large(environ: dict[str, object], start_response: Callable[..., object]) -> list[bytes]:
         if environ["PATH_INFO"] != "/large":

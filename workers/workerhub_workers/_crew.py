@@ -2,130 +2,46 @@
 
 from __future__ import annotations
 
-import ctypes
 import math
-import threading
 from collections import deque
+from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING
 
 from workerhub.http import error_answer
-from workerhub.worker import RequestTimeout
-from workerhub_workers._connection import Stage
-from workerhub_workers._poller import IS_LIVE
+from workerhub_workers._connection import Connection, Stage
+from workerhub_workers._lease import Lease, Standby
+from workerhub_workers._poller import IN
 from workerhub_workers._reactor import Reactor
+from workerhub_workers._seat import Seat
 from workerhub_workers._shared import SharedConnection
 from workerhub_workers._waker import Waker
 
 if TYPE_CHECKING:
     import socket
     from _socket import SocketType
-    from collections.abc import Callable
     from typing import Any
 
-    from workerhub.http import Request
-    from workerhub.worker import RequestSlot, WorkerContext, WSGIApplication
-    from workerhub_workers._connection import Connection
+    from workerhub.worker import WorkerContext, WSGIApplication
+
+QUIET = 0.003
+"""Seconds without a request after which a thread gives the reactor back, and before which nobody is lent it: requests that come
+one by one are handed over, and the main thread sleeps in between."""
+
+_RUNNING = Stage.RUNNING
+_answered = Connection.answered
 
 
-BRISK = 0.0005
-"""Seconds. Requests that usually take less are bound by the interpreter lock: a second thread would only get in the way of
-the first, at the price of two switches for each request. So what is complete is left to a thread that is at work."""
-
-LATE = 0.001
-"""Seconds after which it is handed to the waiting threads all the same: this time it takes longer."""
-
-PROBE = 0.1
-"""Seconds between looks whether requests are still not brisk; each look costs a few of them up to `LATE`."""
-
-
-class Seat:
-    """One thread and the request slot that it runs requests on.
-
-    Attributes:
-        index: of the slot.
-        given_up: its request was interrupted; the thread ends when it comes back.
-    """
-
-    def __init__(self, index: int, slot: RequestSlot) -> None:
-        self.index = index
-        self.given_up = False
-        self.connection: SharedConnection | None = None
-        self._slot = slot
-        self._request: Request | None = None
-        """The one that runs."""
-        self._bell = threading.Lock()
-        self._bell.acquire()
-        # Reentrant: the interrupt comes from a signal handler, which another one may interrupt.
-        self._guard = threading.RLock()
-        self._thread: threading.Thread | None = None
-
-    # For the crew.
-
-    def start(self, work: Callable[[Seat], None]) -> None:
-        """Start the thread."""
-        self._thread = threading.Thread(target=work, args=(self,), name=f"workerhub-{self.index}", daemon=True)
-        self._thread.start()
-
-    def call(self, connection: SharedConnection) -> None:
-        """Give the waiting thread a connection to serve."""
-        self.connection = connection
-        self._bell.release()
-
-    def dismiss(self) -> None:
-        """Send the waiting thread home."""
-        self.connection = None
-        self._bell.release()
-        if self._thread is not None:
-            self._thread.join()
-
-    # For the thread.
-
-    def wait(self) -> SharedConnection | None:
-        """Wait for a connection to serve; None: go home."""
-        self._bell.acquire()
-        return self.connection
-
-    def run(self, connection: SharedConnection, *, last: bool) -> None:
-        """Run the request that is complete on the connection."""
-        request = self._request = connection.take_request(self)
-        if request is not None:
-            outcome = self._slot.run(request, connection, last=last, settle=self._settle)
-            self._request = None
-            connection.answered(outcome)
-
-    def leave(self) -> None:
-        """The worker leaves: an answer that hasn't begun is its connection's last."""
-        request = self._request
-        if request is not None:
-            request.keep_alive = False
-
-    def interrupt(self) -> bool:
-        """Give the request up, and raise `RequestTimeout` in the thread as soon as it runs Python code again."""
-        with self._guard:
-            if not self._slot.interruptible or self.given_up:
-                return self.given_up
-            self.given_up = True
-            _raise_in(self._ident(), RequestTimeout)
-            return True
-
-    def _settle(self) -> None:
-        """The application is done: from here on nothing strikes."""
-        with self._guard:
-            self._slot.interruptible = False
-            if self.given_up:
-                _raise_in(self._ident(), None)
-
-    def _ident(self) -> int:
-        return (self._thread and self._thread.ident) or 0
+class TakenBack(Exception):  # noqa: N818  # what happened, not a mistake
+    """Raised in the borrower, behind the request that was late: the reactor is somebody else's, leave it at once."""
 
 
 class Crew:
     """Owns the reactor and has what it makes ready run by threads.
 
     Whichever thread is done takes what is complete; only when nothing is, it waits, and then the reactor hands it the next
-    one. So under load a thread goes from request to request without a word to the reactor. While requests are brisk, it doesn't
-    even call a second thread as long as the first gets on.
+    one. So under load a thread goes from request to request without a word to the reactor. While requests are brisk, it has
+    the reactor, too (`_lease`).
 
     A request that is interrupted is given up: the reactor answers for it at once, its thread can write no more and ends
     when it comes back, and another thread takes its place, as long as there are free request slots.
@@ -140,13 +56,12 @@ class Crew:
         self._waiting: deque[Seat] = deque()
         self._given_up: deque[Seat] = deque()
         self._is_short = False
-        self._size = 0
-        self._pace = BRISK / 2
-        self._probe_at = 0.0
         self._until_newcomers = 0
         self._invites = False
-        self._first: Connection | None = None
-        self._first_since = 0.0
+        self._lease: Lease | None = None
+        self._is_to_be_lent = False
+        self._busy_at = -math.inf
+        self._standby = _standby(context)
         self._waker = Waker()
         self.reactor = Reactor(context, self)
         self.reactor.listen_to(self._waker.fileno(), self._answer)
@@ -161,17 +76,33 @@ class Crew:
         self._waker.ring()
         return True
 
+    def turn(self) -> bool:
+        """Go round the reactor once, or have a thread go round it for a while; False: everything is drained."""
+        while self._is_to_be_lent and self.reactor.runnable:
+            self._is_to_be_lent = self._may_lend() and self._lend(self._waiting.pop())
+        self._is_to_be_lent = False
+        goes_on = self.reactor.turn()
+        if self._invites:
+            # Not within the turn: a new connection may have the descriptor of one that was reported in it and is gone.
+            self._invites = False
+            self.reactor.take_newcomers()
+        return goes_on
+
     def close(self) -> None:
         """Send the threads that wait home. One that is stuck can't be; it doesn't keep the process alive."""
         while self._waiting:
             self._waiting.pop().dismiss()
         self.reactor.close()
+        if self._standby is not None:
+            self._standby.close()
         self._waker.close()
 
     # For the reactor.
 
     def has_room(self) -> bool:
         """Whether more threads wait than requests; if not, the next thread to wait wakes the reactor."""
+        if self._lease is not None:  # who asks runs what it finds
+            return True
         if len(self._waiting) <= len(self.reactor.runnable):
             self._is_short = True
             # Still: a thread may have come before it could know that it is missed.
@@ -181,46 +112,32 @@ class Crew:
         return True
 
     def dispatch(self) -> None:
-        """Hand out what is complete, each to the thread that has waited least: what it needs may still be in the caches."""
-        runnable = self.reactor.runnable
-        all_at_once = not self._is_brisk()
-        while runnable and self._waiting:
-            try:
-                if not all_at_once and len(self._waiting) < self._size:
-                    # Somebody is at work and soon done.
-                    if not self._is_late(runnable[0]):
-                        return
-                    all_at_once = True
-                connection = runnable.popleft()
-            except IndexError:  # the threads took the rest
-                return
-            if connection.stage is Stage.RUNNING:
-                self._waiting.pop().call(connection)  # type: ignore[arg-type]  # `connect` made it
+        """Run what is complete: here, in a thread that has the reactor; else hand it out, or leave it to one that is to have it.
 
-    def _is_brisk(self) -> bool:
-        """Whether requests are so short that one thread is better than two."""
-        if self._pace <= BRISK:
-            return True
-        # With all threads at work a request takes long because of the others. So now and then see how it is without them.
+        To the thread that has waited least: what it needs may still be in the caches.
+        """
+        if self._lease is not None:
+            self._run_here(self._lease)
+            return
         now = monotonic()
-        if now >= self._probe_at:
-            self._probe_at = now + PROBE
-            self._pace = BRISK / 2
-        return False
+        self._is_to_be_lent = now - self._busy_at < QUIET and self._may_lend()
+        self._busy_at = now
+        if self._is_to_be_lent:
+            return
+        waiting = self._waiting
+        while waiting and (connection := self._take()) is not None:
+            seat = waiting.pop()
+            seat.call(partial(self._run, seat, connection))
 
     def look_again_in(self) -> float:
-        """Until the first in line is late; for ever where no thread waits that could be called."""
-        return LATE if self._waiting else math.inf
-
-    def _is_late(self, connection: Connection) -> bool:
-        """Whether it has been the first in line for long."""
-        now = monotonic()
-        if connection is not self._first:
-            self._first, self._first_since = connection, now
-        return now - self._first_since >= LATE
+        """At once where a thread can run it; else for ever, as the next one to be done takes it, or wakes the reactor."""
+        return 0.0 if self._lease is not None or self._waiting else math.inf
 
     def wait_for_room(self, connection: Connection) -> None:
         """Hold the thread up until the client has read enough."""
+        lease = connection.runner.lease  # type: ignore[attr-defined]  # `connect` made it
+        if lease is not None:
+            lease.forgo()
         connection.wait_for_room(self.reactor.response_memory)  # type: ignore[attr-defined]  # `connect` made it
 
     def is_idle(self) -> bool:
@@ -237,14 +154,11 @@ class Crew:
 
     def connect(self, reactor: Reactor, listener: socket.socket, sock: SocketType, peer: Any) -> Connection:
         """Make a connection."""
-        return SharedConnection(reactor, sock, self._context.connection(listener, peer), self._poke)
+        return SharedConnection(reactor, sock, self._context.connection(listener, peer), self._waker.ring)
 
     def _answer(self) -> None:
         """A thread, or the signal handler, wants the reactor's attention."""
         self._waker.clear()
-        if self._invites:
-            self._invites = False
-            self.reactor.take_newcomers()
         while self._given_up:
             seat = self._given_up.popleft()
             connection = seat.connection
@@ -269,51 +183,158 @@ class Crew:
             index = self._free_indexes.pop()
             seat = self._seats[index] = Seat(index, self._context.request(self._app, index))
             seat.start(self._work)
-        self._size = self._present()
 
     def _present(self) -> int:
         """How many threads there are, not counting those that were given up."""
         return sum(not seat.given_up for seat in list(self._seats.values()))
 
+    # Lending the reactor.
+
+    def _may_lend(self) -> bool:
+        """Whether there is a thread to lend it to, and trust."""
+        standby = self._standby
+        return (
+            standby is not None
+            and standby.trust.is_given(monotonic())
+            and bool(self._waiting)
+            and not self._context.stopping
+        )
+
+    def _lend(self, seat: Seat) -> bool:
+        """Have a thread go round the reactor until it gives it back, or loses it; True: by a request that was late."""
+        standby = self._standby
+        if standby is None:
+            return False
+        lease = self._lease = seat.lease = Lease(seat, standby)
+        self._is_short = False
+        seat.call(partial(self._borrow, lease))
+        try:
+            was_late = standby.wait(lease, self._waker.ring)
+        finally:
+            standby.have_back(lease, self._waker.ring)
+            self._lease = None
+            self._busy_at = monotonic()
+        if lease.failure is not None:
+            raise lease.failure
+        return was_late
+
+    def _borrow(self, lease: Lease) -> None:
+        """In a thread: go round the reactor in the main thread's place."""
+        try:
+            self._go_round(lease)
+        except TakenBack:
+            pass
+        except BaseException as failure:  # noqa: BLE001  # for the main thread, as if it had happened there
+            lease.failure = failure
+            lease.give_back()
+        else:
+            lease.give_back()
+        finally:
+            lease.seat.lease = None
+
+    def _go_round(self, lease: Lease) -> None:
+        """Until the reactor is wanted back, or there is nothing to do.
+
+        Raises:
+            TakenBack: by the end of a request the reactor was somebody else's.
+        """
+        reactor = self.reactor
+        poll = reactor.poller.poll
+        signal = (self._context.stopping.fileno(), IN)
+        self._run_here(lease)
+        while not lease.is_wanted and not lease.seat.given_up:
+            seconds = reactor.prepare()
+            events = poll(QUIET if seconds is None or seconds > QUIET else seconds)
+            if signal in events or not (events or reactor.runnable):
+                return
+            reactor.go_on(events)
+
+    def _run_here(self, lease: Lease) -> None:
+        """In the thread that has the reactor: run what is complete now; what becomes so by that comes after the others' I/O.
+
+        Raises:
+            TakenBack: by the end of a request the reactor was somebody else's.
+        """
+        seat, runnable = lease.seat, self.reactor.runnable
+        for _ in range(len(runnable)):
+            try:
+                connection = runnable.popleft()
+            except IndexError:  # threads that were at work when it was lent took the rest
+                return
+            if connection.stage is _RUNNING:
+                self._run_found(connection, lease)  # type: ignore[arg-type]  # `connect` made it
+                if lease.is_wanted or seat.given_up:
+                    return
+
+    def _run_found(self, connection: SharedConnection, lease: Lease) -> None:
+        seat = lease.seat
+        is_ours = True
+        try:
+            request = connection.start(seat)
+            if request is None:
+                return
+            lease.enter()
+            try:
+                outcome = seat.run(connection, request, last=self.reactor.leaving)
+            finally:
+                is_ours = lease.leave()
+            if is_ours:
+                _answered(connection, outcome)  # nobody else is about, so without the lock
+            else:
+                connection.answered(outcome)
+        except Exception:  # noqa: BLE001  # the slot keeps what applications raise; this is ours, and one client's
+            self.reactor.mishap(connection)
+        if not is_ours:
+            raise TakenBack
+
     # For the threads.
 
     def _work(self, seat: Seat) -> None:
-        """A thread's life."""
-        connection = self._next(seat)
-        while connection is not None or (connection := seat.wait()) is not None:
-            begun_at = monotonic()
-            try:
-                seat.run(connection, last=self.reactor.leaving)
-            except Exception:  # noqa: BLE001  # the slot keeps what applications raise; this is ours, and one client's
-                self.reactor.mishap(connection)
-            if seat.given_up:
-                break
-            # Follows the median; the average would be that of the few that were held up.
-            self._pace *= 1.1 if monotonic() - begun_at > self._pace else 0.9
+        """A thread's life: it runs what is complete; when nothing is, it waits for something to do."""
+        while not seat.given_up:
             connection = self._next(seat)
+            if connection is not None:
+                self._run(seat, connection)
+            elif (task := seat.wait()) is not None:
+                task()
+            else:
+                break
         del self._seats[seat.index]
         self._free_indexes.append(seat.index)
         if seat.given_up:
             self._waker.ring()
 
     def _next(self, seat: Seat) -> SharedConnection | None:
-        """Take what is complete; if nothing is, wait in line."""
-        runnable = self.reactor.runnable
-        try:
-            while True:
-                connection = runnable.popleft()
-                if connection.stage is Stage.RUNNING:
-                    seat.connection = connection  # type: ignore[assignment]  # `connect` made it
-                    self._until_newcomers -= 1
-                    if self._until_newcomers < 0:
-                        self._invite()
-                    return seat.connection
-        except IndexError:
-            pass
+        """Take what is complete; if nothing is, or another thread has the reactor and runs it, wait in line."""
+        if self._lease is None:
+            connection = self._take()
+            if connection is not None:
+                self._until_newcomers -= 1
+                if self._until_newcomers < 0:
+                    self._invite()
+                return connection
         self._waiting.append(seat)
-        if self._is_short or self.reactor.leaving:
+        if self._is_short or self.reactor.leaving or self.reactor.runnable:
             self._waker.ring()
         return None
+
+    def _take(self) -> SharedConnection | None:
+        """The next connection on which a request is complete."""
+        runnable = self.reactor.runnable
+        try:
+            while (connection := runnable.popleft()).stage is not _RUNNING:
+                pass
+        except IndexError:
+            return None
+        return connection  # type: ignore[return-value]  # `connect` made it
+
+    def _run(self, seat: Seat, connection: SharedConnection) -> None:
+        try:
+            request = connection.take_request(seat)
+            if request is not None:
+                connection.answered(seat.run(connection, request, last=self.reactor.leaving))
+        except Exception:  # noqa: BLE001  # the slot keeps what applications raise; this is ours, and one client's
+            self.reactor.mishap(connection)
 
     def _invite(self) -> None:
         """Have the reactor look for a connection that nobody takes: all processes may be as busy as this one.
@@ -325,12 +346,12 @@ class Crew:
         self._invites = True
         self._waker.ring()
 
-    def _poke(self, deadline: float) -> None:
-        """A thread changed what the reactor waits for."""
-        if deadline < self.reactor.wakes_at or not IS_LIVE:
-            self._waker.ring()
 
-
-def _raise_in(ident: int, error: type[BaseException] | None) -> None:
-    """Have an exception raised in a thread when it next runs Python code; None takes it back if it wasn't yet."""
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(ident), ctypes.py_object(error) if error else None)
+def _standby(context: WorkerContext) -> Standby | None:
+    """What lending takes, where the system has it."""
+    try:
+        return Standby(context.stopping.fileno())
+    except OSError as error:
+        error_log = context.log
+        error_log.debug(f"each request is handed over to another thread: {error}")
+        return None

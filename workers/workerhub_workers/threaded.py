@@ -37,7 +37,7 @@ class ThreadedWorker(Worker["ThreadedOptions"]):
     def serve(self, app: WSGIApplication) -> None:
         """Go round the reactor until everything is drained."""
         self._crew = Crew(self.context, app, self.options.threads)
-        while self._crew.reactor.turn():
+        while self._crew.turn():
             pass
 
     def interrupt(self, index: int) -> bool:
