@@ -199,6 +199,7 @@ def test_a_worker_that_leaves_finishes_what_its_clients_read(worker: WorkerType,
             reading.send(get("/big"))
             assert reading.head().status == 200
             server.drain()
+            wait_for(lambda: "leaving" in "".join(server.log("debug")), "the worker to know")
             assert idle.ask().closes
             assert reading.take(len(MEGABYTES)) == MEGABYTES
         assert server.wait() == 0
