@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 READ_SIZE = 64 * 1024
 """Bytes asked of the socket at once."""
 
+RECORD = 16 * 1024
+"""Bytes of a record at most (RFC 8446, 5.1): more than one is never decrypted at once."""
+
 CHUNK = 64 * 1024
 """Bytes encrypted at once: four records of TLS, and one send."""
 
@@ -170,9 +173,12 @@ class TlsSocket:
         """Decrypt all that is there."""
         pieces: list[bytes] = []
         try:
-            while piece := self._tls.read(READ_SIZE):
+            while piece := self._tls.read(RECORD):
                 pieces.append(piece)
-            self._ended = True
+                if not self._incoming.pending and not self._tls.pending():  # then asking is in vain, and an exception
+                    break
+            else:
+                self._ended = True
         except ssl.SSLWantReadError:
             pass
         except ssl.SSLZeroReturnError:
