@@ -72,7 +72,7 @@ def client_context(*, by: str = "tests", shows: Issued | None = None, **attribut
 
 
 class TlsClient(Client):
-    """A client over TLS, for whom a connection that ends without TLS's own end is broken. `name`: the host that it asks for."""
+    """A client over TLS, for whom a connection that ends without TLS's own end is broken. `name`: the host that it asks for; `session`: one to resume."""
 
     def __init__(
         self,
@@ -80,6 +80,7 @@ class TlsClient(Client):
         context: ssl.SSLContext | None = None,
         *,
         name: str = "localhost",
+        session: ssl.SSLSession | None = None,
         timeout: float = 30.0,
         receive_buffer: int | None = None,
     ) -> None:
@@ -87,7 +88,7 @@ class TlsClient(Client):
         plain = self.sock
         try:
             self.tls = self.sock = (context or client_context()).wrap_socket(
-                plain, server_hostname=name, suppress_ragged_eofs=False
+                plain, server_hostname=name, suppress_ragged_eofs=False, session=session
             )
         except BaseException:
             self._file.close()

@@ -168,6 +168,12 @@ def test_clients_show_a_certificate_where_they_have_to(worker: WorkerType, setti
             for _ in range(20):
                 facts = client.ask("/facts").text
                 assert "SSL_CLIENT_S_DN_CN=bob.example" in other.ask("/facts").text
+        again, session = client_context(shows=alice), None
+        for _ in range(2):  # a session that is resumed is still hers
+            with TlsClient(server.address, again, session=session) as client:
+                assert "SSL_CLIENT_S_DN_CN=alice.example" in client.ask("/facts").text
+                assert client.tls.session_reused == (session is not None)
+                session = client.tls.session
         for stranger in (None, eve):
             with pytest.raises((ssl.SSLError, ConnectionError)):  # with TLS 1.3 a client learns of it when it reads
                 refused(server, client_context(shows=stranger))
