@@ -122,7 +122,7 @@ def test_with_and_without_a_memory(cases: list[Case]) -> None:
 def test_a_memory_is_small() -> None:
     response_head.heads.clear()
     most = 0
-    for number in range(3000):
+    for number in range(10000):
         replace(PLAIN, fields=(("X", f"{number} " + "x" * (number % 5 * 300)),)).run()
         most = max(most, len(response_head.heads))
     assert most == 128

@@ -8,8 +8,8 @@ sent them first. A test compares each request with what is made of the same byte
 Only the plainest are remembered: HTTP/1.1, a target that begins with "/", no body, no expectation, nothing that a proxy says. Everything
 else, and everything that is refused, goes the whole way each time.
 
-Of what isn't known each eighth is remembered, and when there is no room left, all is forgotten. So what comes often is soon known (again),
-and clients too various to remember cost an eighth of what remembering them takes.
+Of what isn't known one in 32 is remembered, and when there is no room left, all is forgotten. So what comes often is soon known (again), and
+clients too various to remember cost hardly anything.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class HeadMemory:
         self._max_line = max_request_line
         self.lines: dict[bytes, KnownLine] = {}
         self.fields: dict[bytes, KnownFields] = {}
-        self.is_due = cycle((True,) + (False,) * 7).__next__
+        self.is_due = cycle((True,) + (False,) * 31).__next__
 
     def read_line(self, line: bytes) -> KnownLine | None:
         """What a request line means that is not in `lines`; None if it isn't one of the plain ones, or has to be refused."""

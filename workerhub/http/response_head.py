@@ -56,8 +56,8 @@ heads: dict[tuple[object, ...], Head] = {}
 """What `read_head` made, by the status and the pairs of name and value. Only exact `str` in exact `tuple` get in
 here: whatever is equal to them is answered with what was made of them, which is valid."""
 
-_is_due: Final = cycle((True,) + (False,) * 7).__next__
-"""Whether to remember a head that isn't known: an eighth of them, so that those that never come again cost little."""
+_is_due: Final = cycle((True,) + (False,) * 31).__next__
+"""Whether to remember a head that isn't known: one in 32, so that those that never come again cost little."""
 
 
 class Head:

@@ -333,7 +333,7 @@ class Connection:
                     reactor.expect(self, reactor.patience[_IDLE])
                 if self._mask != IN:
                     self._watch(IN)
-            elif outcome.broke_off:
+            elif outcome.error is not None and outcome.broke_off:
                 self.reset()
             else:
                 if self._is_guarded:
