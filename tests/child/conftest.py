@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from support.house import House, a_house
+from support.log_files import closed_at_the_end
 from support.stage import real_kernel
 
 if TYPE_CHECKING:
@@ -22,6 +23,6 @@ def stage() -> Iterator[Stage]:
 
 
 @pytest.fixture
-def house(stage: Stage, tmp_path: Path) -> Iterator[House]:
-    with a_house(stage, tmp_path) as house:
+def house(stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
+    with closed_at_the_end(monkeypatch), a_house(stage, tmp_path) as house:
         yield house
