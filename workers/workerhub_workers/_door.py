@@ -1,4 +1,4 @@
-"""What takes accepted connections in: the worker class itself, or first the steps that come before HTTP."""
+"""What takes accepted connections in where something comes before HTTP. Imported only there."""
 
 from __future__ import annotations
 
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
     Connect: TypeAlias = Callable[[Reactor, socket.socket, SocketType, Any], Connection]
     """A worker class's own: from an accepted socket and its peer to a connection."""
-    Admit: TypeAlias = Callable[[Reactor, socket.socket, SocketType, Any], Connection | Arrival]
 
 COMPLAINT_PAUSE = 10.0
 """Seconds between two lines about refused connections that everybody sees: strangers knock as often as they like."""
@@ -60,8 +59,8 @@ class Door:
             self._log.info(line)
 
 
-def door_for(context: WorkerContext, connect: Connect) -> Admit:
-    """What takes accepted connections in: the worker class itself, where nothing comes before HTTP."""
+def door_for(context: WorkerContext, connect: Connect) -> Door:
+    """The one that the settings ask for."""
     settings = context.settings
     steps: list[Callable[[], Step]] = []
     if settings.proxy_protocol:
@@ -70,4 +69,4 @@ def door_for(context: WorkerContext, connect: Connect) -> Admit:
         from workerhub_workers._tls import TlsStep  # noqa: PLC0415  # ssl, for who speaks it, and not before gevent has patched it
 
         steps.append(partial(TlsStep, tls))
-    return Door(steps, connect, context.log).arrive if steps else connect
+    return Door(steps, connect, context.log)

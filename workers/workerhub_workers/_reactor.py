@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING, Protocol
 
 from workerhub.http import HttpDate, Phase
 from workerhub_workers._acceptor import Acceptor
-from workerhub_workers._door import door_for
 from workerhub_workers._poller import IN, Poller, new_poller
 from workerhub_workers._queue import PatientQueue
 
@@ -29,11 +28,13 @@ if TYPE_CHECKING:
     import socket
     from _socket import SocketType
     from collections.abc import Callable
-    from typing import Any
+    from typing import Any, TypeAlias
 
     from workerhub.worker import Log, WorkerContext
     from workerhub_workers._arrival import Arrival
     from workerhub_workers._connection import Connection
+
+    Admit: TypeAlias = Callable[["Reactor", socket.socket, SocketType, Any], Connection | Arrival]
 
 MAX_CONNECTIONS = 1000
 """Connections that one process holds, running and waiting ones together; nginx's and Gunicorn's defaults are of this size.
@@ -150,7 +151,7 @@ class Reactor:
         self.wakes_at = -math.inf
         self.leaving = False
         self._owner = owner
-        self._admit = door_for(context, owner.connect)
+        self._admit = _admission(context, owner)
         self._bells: dict[int, Callable[[], None]] = {}
         self._context = context
         self._date = HttpDate()
@@ -409,6 +410,15 @@ class Reactor:
                 self._unemptied.remove(listener)
         if not self._unemptied:
             self._mode = _DRAINING
+
+
+def _admission(context: WorkerContext, owner: Owner) -> Admit:
+    """What takes accepted connections in: the worker class itself, or first the steps that come before HTTP."""
+    if not context.settings.proxy_protocol and context.settings.tls is None:
+        return owner.connect
+    from workerhub_workers._door import door_for  # noqa: PLC0415  # most have no use for it
+
+    return door_for(context, owner.connect).arrive
 
 
 def _connection_limit(chosen: int | None, usual: int, error_log: Log) -> int:
