@@ -108,6 +108,8 @@ def test_stacks_show_every_request_and_where_it_is(serve: Serve, gate: Path) -> 
         assert "in _hold" in first
         gate.touch()
         held.answer()
+    # Its thread may still have a word to say on the board, which it couldn't beside the next one.
+    wait_for(lambda: not any(task["runs"] for task in server.ask(STACKS).fields["workers"][0]["tasks"]), "its end")
     stuck = gate.with_name("stuck")
     with server.connect() as client:
         ask(client, f"/native?lock=kept&file={stuck}")
