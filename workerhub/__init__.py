@@ -5,6 +5,7 @@ The map of the house, from the outside in:
 * `workerhub.cli` — the command line: one file per verb, each returns an exit code.
 * `workerhub.config` — text in, frozen pydantic models out: TOML and Python files, profiles, environment, origins.
 * `workerhub.planning` — config and registry become a plan, in a process of its own.
+* `workerhub.certificates` — TLS files, read and tried while the plan is made.
 * `workerhub.plan` — the `Plan`: everything decided before any fork, as data.
 * `workerhub.master` — the loop: what happened becomes events, what the supervisor commands is done by the kernel.
 * `workerhub.supervisor` — decides and never acts: events in, commands out, no clock, no system call.
